@@ -1,0 +1,93 @@
+// Builds dist/: one CommonJS file a program, the native parts beside them, the types of the library.
+// With --tests also build/test/: one file for each test, with what it needs bundled in.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const withTests = process.argv.includes('--tests');
+const require = createRequire(import.meta.url);
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'cjs',
+  logLevel: 'warning',
+  external: ['koffi', '@lydell/node-pty', 'esbuild', 'execa', 'fast-check'],
+};
+
+mkdirSync('dist', { recursive: true });
+
+const programs = { vmspawn: 'src/vmspawn.ts', index: 'src/index.ts', child: 'src/child/child.ts' };
+await build({
+  ...common,
+  entryPoints: Object.entries(programs)
+    .filter(([, source]) => existsSync(source))
+    .map(([out, source]) => ({ in: source, out })),
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+});
+
+copyKoffi();
+compileChild();
+if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
+  rmSync('dist/types', { recursive: true, force: true });
+  execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.types.json'], {
+    stdio: 'inherit',
+  });
+}
+
+if (withTests) {
+  rmSync('build/test', { recursive: true, force: true });
+  const tests = readdirSync('test', { recursive: true })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join('test', file));
+  const fixtures = readdirSync('test', { recursive: true })
+    .filter((file) => /(^|\/)fixtures\/[^/]+\.ts$/.test(file))
+    .map((file) => join('test', file));
+  await build({
+    ...common,
+    entryPoints: [...tests, ...fixtures],
+    outbase: 'test',
+    outdir: 'build/test',
+    outExtension: { '.js': '.cjs' },
+    sourcemap: 'inline',
+  });
+}
+
+/** koffi's prebuilt addon, so that the program needs no node_modules and skips koffi's own loader (6 ms). */
+function copyKoffi() {
+  const triplet = `linux_${process.arch}`;
+  const addon = `node_modules/@koromix/koffi-linux-${process.arch}/${triplet}/koffi.node`;
+  if (existsSync(addon)) copyFileSync(addon, 'dist/koffi.node');
+  else console.warn(`No prebuilt koffi for ${triplet}: the package koffi is loaded at run time instead.`);
+}
+
+/** The early child in C. Without a compiler the program falls back to dist/child.cjs. */
+function compileChild() {
+  const source = 'src/child/child.c';
+  if (!existsSync(source)) return;
+  for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang'].filter(Boolean)) {
+    try {
+      execFileSync(
+        compiler,
+        ['-Os', '-Wall', '-Wextra', '-Werror', '-s', '-o', 'dist/vmspawn-child', source],
+        {
+          stdio: ['ignore', 'inherit', 'inherit'],
+        },
+      );
+      return;
+    } catch (error) {
+      if (error.code !== 'ENOENT') throw error;
+    }
+  }
+  rmSync('dist/vmspawn-child', { force: true });
+  console.warn(
+    'No C compiler: the early child is the Node one (40 MB instead of 0.2 MB until it becomes QEMU).',
+  );
+}

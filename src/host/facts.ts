@@ -1,0 +1,70 @@
+import type { FirmwareDescriptor, FirmwareProblem } from '../firmware/descriptor.ts';
+import type { ImageFacts, KernelFacts } from '../image/facts.ts';
+
+/** Something that is either there, with what is known about it, or not, with the reason as a sentence part. */
+export type Usable<T> = ({ readonly usable: true } & T) | { readonly usable: false; readonly reason: string };
+
+/** What one QEMU binary can do, read from it over QMP once and kept by path, size and mtime. */
+export interface QemuFacts {
+  readonly binary: string;
+  readonly version: readonly [number, number, number];
+  /** All machine types, an alias such as `q35` with the versioned type that it stands for. */
+  readonly machines: readonly { readonly name: string; readonly alias: string | null }[];
+  /** Names of the device drivers that `-device` takes. */
+  readonly devices: readonly string[];
+  /** Accelerators built in. */
+  readonly accelerators: readonly string[];
+  /** Built with seccomp, so that -sandbox works. */
+  readonly sandbox: boolean;
+  /** QAPI members that decide how something is said, e.g. `discard-no-unref` of qcow2. */
+  readonly schema: readonly string[];
+}
+
+export interface SwtpmFacts {
+  readonly binary: string;
+  /** swtpm_setup, needed only to make persistent state. */
+  readonly setup: string | null;
+  readonly version: readonly [number, number, number];
+}
+
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  /** Runtime directory base: /run/vmspawn or $XDG_RUNTIME_DIR/vmspawn. */
+  readonly runtimeBase: string;
+  /** Sizes of the descriptor limit the program was started with. */
+  readonly descriptorLimit: { readonly soft: number; readonly hard: number };
+}
+
+/** Everything that this host offers and that a plan depends on. Probed once (probe.ts), frozen. */
+export interface HostFacts {
+  /** As QEMU spells it: x86_64, aarch64. */
+  readonly architecture: string;
+  readonly identity: Identity;
+  readonly hostName: string;
+  /** /etc/machine-id, or a stand-in; the seed for what must be stable on a host. */
+  readonly machineId: string;
+  /** Fresh for every run (the invocation id of the unit, else random). */
+  readonly invocationId: string;
+  readonly cpus: number;
+  readonly kvm: Usable<{ readonly device: string }>;
+  readonly vsock: Usable<{ readonly device: string }>;
+  readonly qemu: Usable<QemuFacts>;
+  readonly swtpm: Usable<SwtpmFacts>;
+  readonly firmware: {
+    readonly descriptors: readonly FirmwareDescriptor[];
+    readonly problems: readonly FirmwareProblem[];
+  };
+  readonly image: ImageFacts | null;
+  readonly kernel: KernelFacts | null;
+  readonly initrds: readonly { readonly path: string; readonly size: number }[];
+  readonly terminal: {
+    readonly stdin: boolean;
+    readonly stdout: boolean;
+    readonly stderr: boolean;
+    /** $TERM when it may be passed on, else null. */
+    readonly term: string | null;
+  };
+  /** Words of SYSTEMD_VMSPAWN_QEMU_EXTRA. */
+  readonly extraQemuArguments: readonly string[];
+}

@@ -1,0 +1,87 @@
+import type { QemuConfiguration } from '../qemu/configuration.ts';
+import type { ConsoleMode } from '../settings/settings.ts';
+
+/** A file that the run opens and hands to QEMU under a descriptor number that the plan chose. */
+export type PlannedDescriptor = { readonly target: number } & (
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly access: 'read' | 'read-write';
+      /** `device:inode` that must be found at the path, or null where any file will do. */
+      readonly identity: string | null;
+    }
+  /** Several files one after the other, each padded to 4 bytes, in an anonymous file (initrds). */
+  | { readonly kind: 'concatenation'; readonly paths: readonly string[] }
+  /** An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM). */
+  | { readonly kind: 'copy'; readonly path: string }
+  /** One end of a socket pair; the run keeps the other one. */
+  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' }
+  /** A descriptor of ours: the user's terminal. */
+  | { readonly kind: 'inherit'; readonly source: number }
+);
+
+/** State that outlives a run, or is made for it; made before anything is started, each under a lock of its own. */
+export interface PlannedNvram {
+  readonly path: string;
+  readonly template: string;
+}
+
+export interface PlannedTpmState {
+  /** Absolute directory; the one in the runtime directory when transient. */
+  readonly directory: string;
+  readonly persistent: boolean;
+  /** swtpm_setup, for persistent state that does not exist yet. */
+  readonly setup: string | null;
+}
+
+/** A daemon beside QEMU: as our child here, as a transient unit where there is a manager. */
+export interface PlannedAuxiliary {
+  /** `swtpm`; becomes part of the unit's name. */
+  readonly name: string;
+  readonly description: string;
+  readonly binary: string;
+  /** `{socket}` stands for the number of the listening socket's descriptor. */
+  readonly arguments: readonly string[];
+  readonly socket: { readonly kind: 'listening'; readonly path: string };
+  /** The machine cannot run without it; otherwise its loss at start is a notice. */
+  readonly required: boolean;
+}
+
+export interface Notice {
+  readonly level: 'notice' | 'warning';
+  readonly text: string;
+}
+
+/**
+ * A whole run as frozen data: made by a pure function from settings and host facts, printed by --dry-run, carried out
+ * by launch/. Plain JSON, with a format number, so that it can be kept and loaded again.
+ */
+export interface Plan {
+  readonly format: 1;
+  readonly machine: string;
+  readonly runtimeDirectory: string;
+  readonly lockDirectory: string;
+  /** Names of the lock files to hold, with what each stands for in words. The machine's own name comes first. */
+  readonly locks: readonly { readonly file: string; readonly what: string }[];
+  readonly notices: readonly Notice[];
+  readonly nvram: PlannedNvram | null;
+  readonly tpmState: PlannedTpmState | null;
+  readonly auxiliaries: readonly PlannedAuxiliary[];
+  readonly descriptors: readonly PlannedDescriptor[];
+  readonly qemu: {
+    readonly binary: string;
+    readonly configuration: QemuConfiguration;
+    /** Added to our own environment. */
+    readonly environment: { readonly [name: string]: string };
+  };
+  readonly console: {
+    readonly mode: ConsoleMode;
+    /** Where the guest's console is in the plan: an end of a socket pair, the terminal itself, or nowhere. */
+    readonly transport: 'socketpair' | 'terminal' | 'none';
+  };
+  /** Soft limit for open descriptors that QEMU gets. */
+  readonly descriptorLimit: { readonly soft: number; readonly hard: number };
+  /** Milliseconds that the guest gets to power itself off. */
+  readonly shutdownTimeout: number;
+  readonly notifyReady: boolean;
+}

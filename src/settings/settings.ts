@@ -1,0 +1,82 @@
+import * as z from 'zod/mini';
+
+/** yes, no, or `auto`: what systemd calls a tri-state. */
+export type Tristate = boolean | 'auto';
+
+const tristate = z.union([z.boolean(), z.literal('auto')]);
+
+/** Where persistent state lives: beside the image, nowhere, or at a path (absolute). */
+const statePath = z.union([
+  z.literal('auto'),
+  z.literal('off'),
+  z.object({ path: z.string().check(z.minLength(1)) }),
+]);
+
+export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
+export const imageFormats = ['raw', 'qcow2'] as const;
+export const managerNames = ['auto', 'system', 'user', 'none'] as const;
+export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
+
+const bytes = z.number().check(z.int(), z.positive());
+
+/**
+ * What the user asked for: everything that the command line and the settings file can say, with its default.
+ * Paths are absolute here; sizes are bytes, times are milliseconds.
+ */
+export const settingsSchema = z.object({
+  /** Disk image; null boots without a disk (direct boot of a kernel). */
+  image: z._default(z.nullable(z.string()), null),
+  /** null: raw, except that a file name that ends in `.qcow2` means qcow2. Never read from the content. */
+  imageFormat: z._default(z.nullable(z.enum(imageFormats)), null),
+  machine: z._default(z.nullable(z.string()), null),
+  uuid: z._default(z.nullable(z.string()), null),
+  cpus: z._default(z.number().check(z.int(), z.positive()), 1),
+  ram: z._default(
+    z.object({
+      size: bytes,
+      max: z.nullable(bytes),
+      slots: z.nullable(z.number().check(z.int(), z.positive())),
+    }),
+    { size: 2 * 1024 ** 3, max: null, slots: null },
+  ),
+  kvm: z._default(tristate, 'auto'),
+  vsock: z._default(tristate, 'auto'),
+  tpm: z._default(tristate, 'auto'),
+  tpmState: z._default(statePath, 'auto'),
+  efiNvramState: z._default(statePath, 'auto'),
+  efiNvramTemplate: z._default(z.nullable(z.string()), null),
+  secureBoot: z._default(tristate, 'auto'),
+  firmware: z._default(z.union([z.enum(firmwareKeywords), z.object({ path: z.string() })]), 'auto'),
+  firmwareFeatures: z._default(
+    z.object({
+      include: z.array(z.string()),
+      exclude: z.array(z.string()),
+      /** `--firmware-features=list` */
+      list: z.boolean(),
+    }),
+    { include: [], exclude: ['enrolled-keys'], list: false },
+  ),
+  linux: z._default(z.nullable(z.string()), null),
+  initrd: z._default(z.array(z.string()), []),
+  console: z._default(z.enum(consoleModes), 'interactive'),
+  network: z._default(z.enum(['none', 'user']), 'none'),
+  /** null: not said; the default then is yes, without the notice that an explicit yes gets. */
+  notifyReady: z._default(z.nullable(z.boolean()), null),
+  qemuArguments: z._default(z.array(z.string()), []),
+  manager: z._default(z.enum(managerNames), 'auto'),
+  /** `--dry-run`: print the plan instead of running it. */
+  dryRun: z._default(z.nullable(z.enum(['text', 'json'])), null),
+  /** Output of the listings: null is a table on a terminal, bare lines otherwise. */
+  json: z._default(z.boolean(), false),
+  shutdownTimeout: z._default(z.number().check(z.nonnegative()), 90_000),
+  quiet: z._default(z.boolean(), false),
+  pager: z._default(z.boolean(), true),
+  /** Words after the options. */
+  kernelCommandLine: z._default(z.array(z.string()), []),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+export type SettingsInput = z.input<typeof settingsSchema>;
+export type ConsoleMode = (typeof consoleModes)[number];
+export type ImageFormat = (typeof imageFormats)[number];
+export type StatePath = Settings['tpmState'];

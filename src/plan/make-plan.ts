@@ -62,7 +62,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const configuration: QemuConfiguration = {
     name: machine,
     uuid: settings.uuid ?? machineUuid(facts, machine),
-    machine: { type: machineType, properties: draft.machineProperties },
+    machine: { type: machineType.name, properties: draft.machineProperties },
     accelerator: { name: accelerator.name, properties: accelerator.properties },
     cpu: accelerator.cpu,
     smp: { cpus: settings.cpus },
@@ -113,13 +113,16 @@ function requireQemu(facts: HostFacts): QemuFacts {
 }
 
 /** The versioned type, so that a machine stays the same when its plan is kept and QEMU is upgraded. */
-function requireMachineType(facts: HostFacts, qemu: QemuFacts): string {
+export function requireMachineType(
+  facts: Pick<HostFacts, 'architecture'>,
+  qemu: QemuFacts,
+): QemuFacts['machines'][number] {
   const alias = machineAliases[facts.architecture];
   const found = qemu.machines.find((machine) => machine.alias === alias) ?? null;
   if (alias === undefined || found === null) {
     throw new HostError(`${qemu.binary} has no machine type that is known here for ${facts.architecture}`);
   }
-  return found.name;
+  return found;
 }
 
 function planCommonDevices(facts: HostFacts, qemu: QemuFacts, draft: Draft, pci: PciLayout): void {

@@ -14,7 +14,7 @@ import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectKernel } from '../image/kernel.ts';
-import { formatFromName } from '../image/name.ts';
+import { imageFormatOf } from '../image/name.ts';
 import type { Settings } from '../settings/settings.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
 
@@ -36,16 +36,14 @@ export async function gatherFacts(
   const home = environment['HOME'] ?? '/root';
   const { image, linux, firmware } = settings;
   const [kvm, qemu, swtpm, found, named, imageFacts, kernel, initrds] = await Promise.all([
-    settings.kvm === false
-      ? { usable: false as const, reason: '--kvm=no was given' }
-      : probeKvm({ cache }),
+    settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
     probeQemu({ cache, path, architecture }),
     settings.tpm === false
       ? { usable: false as const, reason: '--tpm=no was given' }
       : probeSwtpm(path, cache),
     searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
-    image === null ? null : inspectImage(image, settings.imageFormat ?? formatFromName(image)),
+    image === null ? null : inspectImage(image, imageFormatOf(image, settings.imageFormat)),
     linux === null ? null : inspectKernel(linux),
     Promise.all(settings.initrd.map(inspectInitrd)),
   ]);

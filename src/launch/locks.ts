@@ -35,11 +35,15 @@ export class MachineLocks implements AsyncDisposable {
       if (!(error instanceof LockHeldError)) {
         throw new FileError(`The lock of ${lock.what} cannot be taken`, { cause: error });
       }
-      const holder = error.holder === null ? 'another process' : `${error.holder.name} (PID ${error.holder.pid})`;
+      const holder =
+        error.holder === null ? 'another process' : `${error.holder.name} (PID ${error.holder.pid})`;
       throw lock.file.startsWith('machine-')
-        ? new LockError(`The machine ${this.#machine} is running already, by PID ${error.holder?.pid ?? '?'}`, {
-            hint: 'Stop it first, or give this one another name with --machine=NAME.',
-          })
+        ? new LockError(
+            `The machine ${this.#machine} is running already, by PID ${error.holder?.pid ?? '?'}`,
+            {
+              hint: 'Stop it first, or give this one another name with --machine=NAME.',
+            },
+          )
         : new LockError(`The ${lock.what} is in use by the machine ${holder}`, {
             hint: 'Stop that machine first, or make a copy.',
           });

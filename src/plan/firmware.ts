@@ -29,6 +29,11 @@ export function planFirmware(
 ): ChosenFirmware {
   const kind = firmwareKind(settings, facts, machine, draft);
   checkKernel(kind, settings, facts);
+  const { named } = facts.firmware;
+  if (kind !== 'uefi' && named !== null) {
+    checkNamedFirmware(named, settings.secureBoot, facts.firmware.descriptors);
+    return { kind, bios: named.mapping.device === 'memory' ? named.mapping.filename : null, nvram: null };
+  }
   if (kind === 'none') return { kind, bios: null, nvram: null };
   if (kind === 'bios') {
     const { chosen } = selectFirmware(facts.firmware.descriptors, biosRequest(facts, machine));
@@ -45,7 +50,11 @@ function firmwareKind(
   draft: Draft,
 ): ChosenFirmware['kind'] {
   const { firmware } = settings;
-  if (typeof firmware === 'object') return 'uefi';
+  const { named } = facts.firmware;
+  if (named !== null) {
+    const { interfaceTypes } = named;
+    return interfaceTypes.includes('uefi') ? 'uefi' : interfaceTypes.includes('bios') ? 'bios' : 'none';
+  }
   if (firmware === 'uefi' || firmware === 'bios' || firmware === 'none') return firmware;
   if (facts.kernel?.type === 'other') return 'none';
   if (facts.kernel?.type === 'pe' && settings.secureBoot !== true) {

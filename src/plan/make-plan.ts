@@ -30,11 +30,6 @@ const machineAliases: { readonly [architecture: string]: string } = { x86_64: 'q
 export function makePlan(settings: Settings, facts: HostFacts, machine: string): Plan {
   const qemu = requireQemu(facts);
   const machineType = requireMachineType(facts, qemu);
-  if (facts.image === null && facts.kernel === null) {
-    throw new UsageError('There is nothing to boot', {
-      hint: 'Name a disk image with --image=PATH, or a kernel with --linux=PATH.',
-    });
-  }
   const runtimeDirectory = join(facts.identity.runtimeBase, machine);
   const draft = new Draft();
   const pci = new PciLayout();
@@ -147,9 +142,9 @@ function planSandbox(settings: Settings, qemu: QemuFacts, draft: Draft): QemuCon
   if (!qemu.sandbox) return null;
   if (settings.console === 'gui') {
     draft.notice('With a window, QEMU may start programs and change priorities (its sandbox is wider).');
-    return { on: true, obsolete: 'deny', elevateprivileges: 'deny' };
+    return { obsolete: 'deny', elevateprivileges: 'deny' };
   }
-  return { on: true, obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' };
+  return { obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' };
 }
 
 function checkSocketPath(path: string, machine: string): void {

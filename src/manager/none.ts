@@ -1,0 +1,71 @@
+import { startEarlyChild } from '../child/early-child.ts';
+import { DisposalStack } from '../disposal.ts';
+import { AuxiliaryError } from '../errors.ts';
+import type { Environment } from '../host/identity.ts';
+import type { PlannedAuxiliary } from '../plan/plan.ts';
+import { listenUnix } from '../sys/unix-listener.ts';
+import type { Manager, RunningAuxiliary } from './manager.ts';
+
+/** The listening socket's number in the daemon, right after standard error. */
+const socketDescriptor = 3;
+
+/** Milliseconds that a daemon gets to end by itself, once after QEMU's connection closed and once after SIGTERM. */
+const endTimeout = 5_000;
+
+/**
+ * No service manager: daemons are children of ours, on sockets that we bind. They go through the same early child as
+ * QEMU, which sees to it that they die with us and hold no descriptor but their own.
+ */
+export class ChildManager implements Manager {
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
+    await using stack = new DisposalStack();
+    try {
+      const child = stack.use(startEarlyChild({ signal }));
+      const listener = stack.use(listenUnix(plan.socket.path));
+      await child.handOver(
+        {
+          argv: [
+            plan.binary,
+            ...plan.arguments.map((word) => word.replace('{socket}', String(socketDescriptor))),
+          ],
+          environment: definedOnly(this.#environment),
+          descriptors: [{ target: socketDescriptor, fd: listener.fd }],
+          workingDirectory: plan.workingDirectory,
+          newSession: true,
+        },
+        signal,
+      );
+      listener.releaseDescriptor();
+      stack.defer(() => child.terminate(endTimeout));
+      const owned = stack.move();
+      return {
+        plan,
+        ended: child.exited.then(({ code, signal }) =>
+          signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`,
+        ),
+        lastWords: () => child.lastWords(),
+        [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started`, {
+        cause: error,
+        auxiliary: plan.name,
+      });
+    }
+  }
+}
+
+function definedOnly(environment: Environment): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined) result[name] = value;
+  }
+  return result;
+}

@@ -55,8 +55,10 @@ export async function searchFirmware(
     if (!files.has(name)) files.set(name, path);
   }
   const ordered = [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path);
-  for (const path of ordered.splice(descriptorCountLimit)) {
-    problems.push({ path, reason: `it comes after ${descriptorCountLimit} others and was not read` });
+  const [first, ...others] = ordered.splice(descriptorCountLimit);
+  if (first !== undefined) {
+    const reason = `it and ${others.length} more come after ${descriptorCountLimit} others and were not read`;
+    problems.push({ path: first, reason });
   }
   const found = new Array<FirmwareDescriptor | null>(ordered.length).fill(null);
   let next = 0;

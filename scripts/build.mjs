@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { writeDocumentation } from './docs.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -35,6 +36,7 @@ await build({
 
 copyKoffi();
 compileChild();
+await writeDocumentation();
 if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
   rmSync('dist/types', { recursive: true, force: true });
   execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.types.json'], {

@@ -92,7 +92,7 @@ export interface Plan {
   };
   /** Soft limit for open descriptors that QEMU gets. */
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };
-  /** Milliseconds that the guest gets to power itself off. */
-  readonly shutdownTimeout: number;
+  /** Milliseconds that the guest gets to power itself off; null is for ever. */
+  readonly shutdownTimeout: number | null;
   readonly notifyReady: boolean;
 }

@@ -5,10 +5,10 @@ import { writeErr } from './sys/stdio.ts';
 /** The program vmspawn(1): from words to an exit status. */
 async function main(words: readonly string[]): Promise<number> {
   try {
-    const { action, settings } = parseCommandLine(words, process.cwd());
+    const { action, settings } = parseCommandLine(words, { cwd: process.cwd() });
     if (action === 'help' || action === 'version') {
-      const { showHelp, showVersion } = await import('./cli/help.ts');
-      return await (action === 'help' ? showHelp(settings, process.env) : showVersion());
+      const { inform } = await import('./cli/inform.ts');
+      return inform(action, settings, process.env);
     }
     if (settings.firmware === 'list' || settings.firmware === 'describe' || settings.firmwareFeatures.list) {
       const { reportFirmware } = await import('./cli/firmware-report.ts');

@@ -1,17 +1,15 @@
-import { bannerLines } from '../console/banner.ts';
+import { startBanner, useColour } from '../console/banner.ts';
 import { forwardConsole } from '../console/forward.ts';
+import { lineEnd } from '../console/terminal-mode.ts';
 import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import { startMachine } from '../launch/machine.ts';
 import type { RunningMachine } from '../launch/running-machine.ts';
 import type { Notice } from '../plan/plan.ts';
 import type { Settings } from '../settings/settings.ts';
-import { trimMemory } from '../sys/madvise.ts';
-import { writeErr } from '../sys/stdio.ts';
+import { isTerminal, writeErr } from '../sys/stdio.ts';
 import { ManagerNotifier } from './notify.ts';
-
-/** Milliseconds of rest after which the pages of Node's own binary are given back. */
-const restTime = 2_000;
+import { trimMemoryAtRest } from './rest.ts';
 
 /** Signals that ask for the machine's end. A closed terminal (SIGHUP) is one of them. */
 const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
@@ -38,47 +36,49 @@ export async function run(settings: Settings, environment: Environment): Promise
       notice: (notice) => showNotice(notice, settings),
     });
     if (start.signal.aborted) machine.requestShutdown('a signal during the start');
-    notifier.ready(machine);
-    return await attend(machine, settings, environment);
+    else notifier.ready(machine);
+    using _rest = trimMemoryAtRest();
+    const outcome = await attend(machine, settings, environment);
+    if (outcome.error !== null) writeErr(`vmspawn: ${describeError(outcome.error)}\n`);
+    notifier.exiting(outcome.status);
+    return outcome.status;
   } finally {
     for (const signal of endSignals) process.off(signal, onSignal);
   }
 }
 
-/** Console and memory while the machine runs, then its outcome. */
+/** The console in front of the user until the machine is gone and all that it wrote is out. */
 async function attend(
   machine: RunningMachine,
   settings: Settings,
   environment: Environment,
-): Promise<number> {
-  const rest = setTimeout(trimMemory, restTime);
-  rest.unref();
-  for (const line of bannerLines(machine.plan, settings, environment)) writeErr(`${line}\n`);
+): Promise<Awaited<RunningMachine['exited']>> {
   const { mode } = machine.plan.console;
-  let status = 1;
-  {
-    await using console =
-      machine.console !== null && (mode === 'interactive' || mode === 'read-only')
-        ? forwardConsole({
-            console: machine.console,
-            input: mode === 'interactive' ? 0 : null,
-            output: 1,
-            mode,
-            onEnd: () => machine.end('the user asked for it'),
-            onActivity: () => rest.refresh(),
-          })
-        : null;
-    const outcome = await machine.exited;
-    await console?.drained();
-    status = outcome.status;
-    if (outcome.error !== null) process.nextTick(() => undefined);
-  }
-  const { error } = await machine.exited;
-  if (error !== null) writeErr(`vmspawn: ${describeError(error)}\n`);
-  return status;
+  writeErr(
+    startBanner({
+      machine: machine.plan.machine,
+      source: settings.image ?? settings.linux,
+      mode,
+      quiet: settings.quiet,
+      colour: useColour(environment, isTerminal(2)),
+    }),
+  );
+  if (machine.console === null) return await machine.exited;
+  await using _console = forwardConsole({
+    console: machine.console,
+    input: mode === 'interactive' ? 0 : null,
+    output: 1,
+    mode: mode === 'interactive' ? 'interactive' : 'read-only',
+    onEnd: (end) => {
+      if (end.reason === 'hotkey') machine.end('Ctrl-] was pressed three times');
+      else if (end.reason === 'terminal-closed') machine.requestShutdown('the terminal was closed');
+      else if (end.reason === 'failed') showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);
+    },
+  });
+  return await machine.exited;
 }
 
 function showNotice(notice: Notice, settings: Settings): void {
   if (notice.level === 'notice' && settings.quiet) return;
-  writeErr(`vmspawn: ${notice.text}\n`);
+  writeErr(`vmspawn: ${notice.text}${lineEnd()}`);
 }

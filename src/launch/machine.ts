@@ -6,7 +6,6 @@ import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
 import { prepareNvram } from '../firmware/nvram.ts';
 import { FileFactCache } from '../host/cache.ts';
-import type { HostFacts } from '../host/facts.ts';
 import { type Environment, runtimeBase } from '../host/identity.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
@@ -14,7 +13,7 @@ import { imageLock, machineLock } from '../plan/locks.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
 import { renderArguments } from '../qemu/arguments.ts';
-import { QmpClient } from '../qemu/qmp.ts';
+import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { openDescriptors } from './descriptors.ts';
@@ -91,26 +90,22 @@ async function attempt(request: StartRequest): Promise<RunningMachine> {
     auxiliaries.push(stack.use(await manager.startAuxiliary(auxiliary, signal)));
   }
   giveUpIf(signal);
-  return await enterQemu(plan, facts, child, auxiliaries, stack, request);
+  return await enterQemu(plan, child, auxiliaries, stack, request);
 }
 
 /** From a complete plan to processors that run: hand-over, QMP, `cont`. */
 async function enterQemu(
   plan: Plan,
-  _facts: HostFacts,
   child: EarlyChild,
   auxiliaries: readonly RunningAuxiliary[],
   stack: DisposalStack,
-  { environment, signal }: StartRequest,
+  { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
   const descriptors = stack.use(openDescriptors(plan.descriptors));
   try {
     const qmpDescriptor = descriptors.take('qmp');
     if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
-    const qmpStream = new DescriptorStream(qmpDescriptor);
-    stack.defer(() => {
-      qmpStream.destroy();
-    });
+    const qmp = stack.use(new Qmp(new DescriptorStream(qmpDescriptor)));
     const consoleDescriptor = descriptors.take('console');
     const console = consoleDescriptor === null ? null : new DescriptorStream(consoleDescriptor);
     if (console !== null) {
@@ -125,19 +120,22 @@ async function enterQemu(
         descriptors: descriptors.passed,
         descriptorLimit: plan.descriptorLimit,
         // A terminal's Ctrl-C goes to the whole foreground group; QEMU would die of it before the guest is shut down.
-        newSession: plan.console.transport !== 'terminal',
+        ownSession: plan.console.transport !== 'terminal',
       },
       signal,
     );
     descriptors.closePassed();
-    const qmp = stack.use(await QmpClient.connect(qmpStream, { signal, timeout: greetingTimeout }));
+    await qmp.negotiate({ signal, timeout: greetingTimeout });
     giveUpIf(signal);
-    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries });
-    await qmp.execute('cont', {}, { signal });
-    machine.own(stack.move());
+    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, notice });
+    await qmp.execute('cont', undefined, { signal });
+    machine.supervise(stack.move());
     return machine;
   } catch (error) {
-    throw await startFailure(error, child, auxiliaries, signal);
+    const failure = await startFailure(error, child, auxiliaries, signal);
+    // Before the daemons, which the stack would end first: QEMU would complain of their loss.
+    await child[Symbol.asyncDispose]();
+    throw failure;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ChildExit, EarlyChild } from '../child/early-child.ts';
+import type { ExitStatus, EarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, InterruptedError, QemuError, VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 
@@ -6,12 +6,12 @@ import type { RunningAuxiliary } from '../manager/manager.ts';
 const deathTimeout = 2_000;
 
 /** How a process ended, in words: "exit status 1", "signal SIGSYS". */
-export function exitInWords({ code, signal }: ChildExit): string {
+export function exitInWords({ code, signal }: ExitStatus): string {
   return signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`;
 }
 
 /** The error for a QEMU that ended with anything but success: its own last words, or how it ended where it said none. */
-export function qemuDeath(exit: ChildExit, lastWords: string, when: string): QemuError {
+export function qemuDeath(exit: ExitStatus, lastWords: string, when: string): QemuError {
   if (exit.signal === 'SIGSYS') {
     return new QemuError(`QEMU ${when} and was ended by its own sandbox (signal SIGSYS)`, {
       hint: 'A device or an argument that was added needs what the sandbox denies; --qemu-arg=-sandbox --qemu-arg=off turns it off.',
@@ -39,7 +39,7 @@ export async function startFailure(
   if (error instanceof VmspawnError && !(error instanceof QemuError)) return error;
   const exit = await settledWithin(child.exited, deathTimeout);
   if (exit === null) return error;
-  return qemuDeath(exit, child.lastWords(), 'did not start, it ended');
+  return qemuDeath(exit, lastWords(child), 'did not start, it ended');
 }
 
 /** The error for a daemon that is gone though the machine needs it. */

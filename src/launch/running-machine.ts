@@ -4,7 +4,7 @@ import type { DisposalStack } from '../disposal.ts';
 import { QemuError, type VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
-import type { QmpClient } from '../qemu/qmp.ts';
+import type { Qmp } from '../qemu/qmp.ts';
 import { interpretEvent } from './events.ts';
 import type { Outcome } from './outcome.ts';
 import { auxiliaryDeath, qemuDeath } from './qemu-death.ts';
@@ -13,7 +13,7 @@ import { ShutdownLadder } from './shutdown.ts';
 export interface MachineParts {
   readonly plan: Plan;
   readonly child: EarlyChild;
-  readonly qmp: QmpClient;
+  readonly qmp: Qmp;
   readonly console: Duplex | null;
   readonly auxiliaries: readonly RunningAuxiliary[];
   notice(notice: Notice): void;

@@ -26,7 +26,7 @@ export class ChildManager implements Manager {
   async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
     await using stack = new DisposalStack();
     try {
-      const child = stack.use(startEarlyChild({ signal }));
+      const child = stack.use(startEarlyChild({ signal, workingDirectory: plan.workingDirectory }));
       const listener = stack.use(listenUnix(plan.socket.path));
       await child.handOver(
         {
@@ -36,20 +36,20 @@ export class ChildManager implements Manager {
           ],
           environment: definedOnly(this.#environment),
           descriptors: [{ target: socketDescriptor, fd: listener.fd }],
-          workingDirectory: plan.workingDirectory,
-          newSession: true,
+          ownSession: true,
+          descriptorLimit: null,
         },
         signal,
       );
       listener.releaseDescriptor();
-      stack.defer(() => child.terminate(endTimeout));
+      stack.defer(() => terminate(child, endTimeout));
       const owned = stack.move();
       return {
         plan,
         ended: child.exited.then(({ code, signal }) =>
           signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`,
         ),
-        lastWords: () => child.lastWords(),
+        lastWords: () => child.stderrTail.last(3).join('; '),
         [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
       };
     } catch (error) {

@@ -1,32 +1,37 @@
 import { longForm } from './help.ts';
 import { groups, type Option } from './options/option.ts';
+import { wrap } from './output.ts';
 
 /*
  * man(7) macros from a small markup, for the man page's source and for the man paragraphs of options:
- * `# SECTION`, `## Subsection`, paragraphs, `code`, *placeholder*, lines indented by four spaces as typed, and
+ * `# SECTION`, `## Subsection`, paragraphs, `code`, _placeholder_, lines indented by four spaces as typed, and
  * definitions: lines that begin with `: ` after a line with the term. The line `{options}` stands for all options.
  */
 
-/** The roff source of the page. `markup` is man/vmspawn.1.md. */
+/** The roff source of the page. `markup` is man/vmspawn.1.md, whose first line is the date of its last change. */
 export function renderMan(markup: string, options: readonly Option[], version: string): string {
+  const [date = '', ...blocks] = markup.split(/\n{2,}/);
   const lines = [
-    `.TH VMSPAWN 1 "" "vmspawn ${version}" "User Commands"`,
+    `.TH VMSPAWN 1 ${date} "vmspawn ${version}" "User Commands"`,
     // No justified lines and no hyphens in what one may want to copy.
     '.nh',
     '.ad l',
   ];
-  for (const block of markup.split(/\n{2,}/)) lines.push(...renderBlock(block.replace(/\n+$/, ''), options));
+  for (const block of blocks) {
+    const afterHeading = /^\.S[HS] /.test(lines.at(-1) ?? '');
+    const [first = '', ...rest] = renderBlock(block.replace(/\n+$/, ''), options);
+    lines.push(...(first === '' || (afterHeading && first === '.PP') ? [] : [first]), ...rest);
+  }
   return `${lines.join('\n')}\n`;
 }
 
 function renderBlock(block: string, options: readonly Option[]): string[] {
-  if (block === '' || block.startsWith('<!--')) return [];
   if (block === '{options}') return renderOptions(options);
   if (block.startsWith('## ')) return [`.SS ${inline(block.slice(3))}`];
   if (block.startsWith('# ')) return [`.SH ${quotedWord(block.slice(2))}`];
   const [term = '', ...rest] = block.split('\n');
   if (rest.length > 0 && rest.every((line) => line.startsWith(': '))) {
-    return ['.TP', inline(term), ...rest.map((line) => inline(line.slice(2)))];
+    return ['.TP', inline(term), ...rest.flatMap((line) => filled(line.slice(2)))];
   }
   return ['.PP', ...renderParagraph(block)];
 }
@@ -35,7 +40,12 @@ function renderParagraph(text: string): string[] {
   if (text.startsWith('    ')) {
     return ['.RS 4', '.nf', ...text.split('\n').map((line) => roff(line.slice(4))), '.fi', '.RE'];
   }
-  return text.split('\n').map(inline);
+  return text.split('\n').flatMap(filled);
+}
+
+/** Running text in source lines of a width that one can read; a line must not start with what roff takes as a request. */
+function filled(text: string): string[] {
+  return wrap(inline(text), 78).map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
 }
 
 function renderOptions(options: readonly Option[]): string[] {
@@ -79,9 +89,9 @@ function argumentMarkup(text: string): string {
   return roff(text).replace(/[A-Z]+/g, (word) => `\\fI${word}\\fR`);
 }
 
-/** One line of text with `code` in bold and *placeholders* in italics. */
+/** One line of text with `code` in bold and _placeholders_ in italics. */
 function inline(text: string): string {
-  const parts = text.split(/(`[^`]+`|\*[^*]+\*)/);
+  const parts = text.split(/(`[^`]+`|(?<![A-Za-z0-9])_[^_`]+_(?![A-Za-z0-9]))/);
   const line = parts
     .map((part, index) => {
       if (index % 2 === 0) return roff(part, index > 0);

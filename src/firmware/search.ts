@@ -1,4 +1,4 @@
-import { access, constants, readdir } from 'node:fs/promises';
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { asset } from '../assets.ts';
 import { FirmwareError, printable } from '../errors.ts';
@@ -8,9 +8,6 @@ import { readDescriptor } from './read.ts';
 
 /** A host has about ten descriptors. More than this many are not read: a directory can hold anything. */
 export const descriptorCountLimit = 500;
-
-/** Files read at a time, so that a small limit for open descriptors is not hit. */
-const concurrency = 8;
 
 export interface FirmwareSearch {
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -48,7 +45,7 @@ export async function searchFirmware(
 ): Promise<{ descriptors: readonly FirmwareDescriptor[]; problems: readonly FirmwareProblem[] }> {
   const directories = search.directories ?? firmwareDirectories(search);
   const problems: FirmwareProblem[] = [];
-  const listings = await Promise.all(directories.map((directory) => list(directory, problems)));
+  const listings = directories.map((directory) => list(directory, problems));
   const files = new Map<string, string>();
   for (const path of listings.flat()) {
     const name = basename(path);
@@ -60,30 +57,25 @@ export async function searchFirmware(
     const reason = `it and ${others.length} more come after ${descriptorCountLimit} others and were not read`;
     problems.push({ path: first, reason });
   }
-  const found = new Array<FirmwareDescriptor | null>(ordered.length).fill(null);
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < ordered.length; index = next++) {
-      const path = ordered[index];
-      if (path === undefined) return;
-      try {
-        found[index] = await load(path);
-      } catch (error) {
-        if (!(error instanceof DescriptorError)) throw error;
-        problems.push({ path, reason: error.message });
-      }
+  const descriptors: FirmwareDescriptor[] = [];
+  for (const path of ordered) {
+    try {
+      const descriptor = load(path);
+      if (descriptor !== null) descriptors.push(descriptor);
+    } catch (error) {
+      if (!(error instanceof DescriptorError)) throw error;
+      problems.push({ path, reason: error.message });
     }
-  };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  }
   problems.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  return { descriptors: found.filter((descriptor) => descriptor !== null), problems };
+  return { descriptors, problems };
 }
 
 /** The descriptor that `--firmware=PATH` names (absolute path). Throws FirmwareError when it cannot be used. */
 export async function loadFirmware(path: string): Promise<FirmwareDescriptor> {
   let descriptor: FirmwareDescriptor | null;
   try {
-    descriptor = await load(path);
+    descriptor = load(path);
   } catch (error) {
     if (!(error instanceof DescriptorError)) throw error;
     throw unusable(path, error.message, error);
@@ -98,7 +90,7 @@ export async function loadFirmware(path: string): Promise<FirmwareDescriptor> {
  */
 export async function describeFirmware(descriptor: FirmwareDescriptor): Promise<string> {
   try {
-    const text = await readDescriptor(descriptor.path);
+    const text = readDescriptor(descriptor.path);
     if (text === null) throw new DescriptorError('it is empty');
     return `${JSON.stringify(parseJson(text), null, 2)}\n`;
   } catch (error) {
@@ -107,9 +99,9 @@ export async function describeFirmware(descriptor: FirmwareDescriptor): Promise<
   }
 }
 
-async function list(directory: string, problems: FirmwareProblem[]): Promise<string[]> {
+function list(directory: string, problems: FirmwareProblem[]): string[] {
   try {
-    const names = await readdir(directory);
+    const names = readdirSync(directory);
     return names.filter((name) => name.endsWith('.json')).map((name) => join(directory, name));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -121,13 +113,13 @@ async function list(directory: string, problems: FirmwareProblem[]): Promise<str
 }
 
 /** null when the file masks others. */
-async function load(path: string): Promise<FirmwareDescriptor | null> {
-  const text = await readDescriptor(path);
+function load(path: string): FirmwareDescriptor | null {
+  const text = readDescriptor(path);
   if (text === null) return null;
   const descriptor = parseDescriptor(path, text);
   for (const file of filesOf(descriptor)) {
     try {
-      await access(file, constants.R_OK);
+      accessSync(file, constants.R_OK);
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
       const state = code === 'EACCES' ? 'may not be read by this user' : 'is not installed';

@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 import type { ImageFacts, ImageLayer } from './facts.ts';
@@ -23,7 +23,7 @@ export async function inspectImage(
   format: ImageFormat,
   { explicit = false }: { explicit?: boolean } = {},
 ): Promise<ImageFacts> {
-  const top = await inspectLayer(path, format, 'The image', explicit);
+  const top = inspectLayer(path, format, 'The image', explicit);
   const layers: [ImageLayer, ...ImageLayer[]] = [top.layer];
   let { header } = top;
   let above = top.layer.path;
@@ -35,8 +35,8 @@ export async function inspectImage(
     }
     const { name } = header.backing;
     const backingFormat = checkBackingFormat(above, header.backing);
-    const below = await resolveReference(above, name, 'backing file');
-    const next = await inspectLayer(below, backingFormat, `The backing file of ${printable(above)},`, true);
+    const below = resolveReference(above, name, 'backing file');
+    const next = inspectLayer(below, backingFormat, `The backing file of ${printable(above)},`, true);
     if (layers.some(({ identity }) => identity === next.layer.identity)) {
       throw new ImageError(`The backing files of ${printable(path)} form a loop at ${printable(below)}`);
     }
@@ -53,18 +53,13 @@ interface InspectedLayer {
   readonly looksLike: ImageFormat | null;
 }
 
-async function inspectLayer(
-  path: string,
-  format: ImageFormat,
-  what: string,
-  explicit: boolean,
-): Promise<InspectedLayer> {
-  const file = await openFile(path, what, { block: true, directoryHint });
+function inspectLayer(path: string, format: ImageFormat, what: string, explicit: boolean): InspectedLayer {
+  const file = openFile(path, what, { block: true, directoryHint });
   try {
-    const header = format === 'qcow2' ? await readQcow2(file, path, what) : null;
-    const looksLike = format === 'raw' ? await checkRaw(file, path, what, explicit) : null;
+    const header = format === 'qcow2' ? readQcow2(file, path, what) : null;
+    const looksLike = format === 'raw' ? checkRaw(file, path, what, explicit) : null;
     const dataFile =
-      header === null || header.dataFile === null ? null : await checkDataFile(path, header.dataFile);
+      header === null || header.dataFile === null ? null : checkDataFile(path, header.dataFile);
     const layer: ImageLayer = {
       path,
       format,
@@ -72,18 +67,18 @@ async function inspectLayer(
       identity: file.identity,
       size: file.size,
       virtualSize: header?.virtualSize ?? file.size,
-      writable: await isWritable(path),
+      writable: isWritable(path),
       dataFile,
     };
     return { layer, header, looksLike };
   } finally {
-    await file[Symbol.asyncDispose]();
+    file[Symbol.dispose]();
   }
 }
 
-async function readQcow2(file: OpenedFile, path: string, what: string): Promise<Qcow2Header> {
+function readQcow2(file: OpenedFile, path: string, what: string): Qcow2Header {
   try {
-    return parseQcow2(await file.read(0, qcow2HeaderBytes), file.size);
+    return parseQcow2(file.read(0, qcow2HeaderBytes), file.size);
   } catch (error) {
     if (!(error instanceof Qcow2Error)) throw error;
     throw new ImageError(
@@ -93,13 +88,8 @@ async function readQcow2(file: OpenedFile, path: string, what: string): Promise<
   }
 }
 
-async function checkRaw(
-  file: OpenedFile,
-  path: string,
-  what: string,
-  explicit: boolean,
-): Promise<ImageFormat | null> {
-  const content = recognizeRaw(await file.read(0, magicBytes));
+function checkRaw(file: OpenedFile, path: string, what: string, explicit: boolean): ImageFormat | null {
+  const content = recognizeRaw(file.read(0, magicBytes));
   const subject = `${what} ${printable(path)}`;
   if (content.kind === 'image') return content.format;
   if (content.kind === 'disk' || explicit) return null;
@@ -137,16 +127,16 @@ function checkBackingFormat(
   );
 }
 
-async function checkDataFile(image: string, name: string): Promise<string> {
-  const path = await resolveReference(image, name, 'data file');
-  const file = await openFile(path, `The data file of ${printable(image)},`, { block: true });
-  await file[Symbol.asyncDispose]();
+function checkDataFile(image: string, name: string): string {
+  const path = resolveReference(image, name, 'data file');
+  const file = openFile(path, `The data file of ${printable(image)},`, { block: true });
+  file[Symbol.dispose]();
   return path;
 }
 
-async function isWritable(path: string): Promise<boolean> {
+function isWritable(path: string): boolean {
   try {
-    await access(path, constants.W_OK);
+    accessSync(path, constants.W_OK);
     return true;
   } catch {
     return false;

@@ -16,30 +16,30 @@ const sectionLimit = 2048;
  * Source: PE format specification; UAPI.5 Unified Kernel Image.
  */
 export async function inspectKernel(path: string): Promise<KernelFacts> {
-  const file = await openFile(path, 'The kernel');
+  const file = openFile(path, 'The kernel');
   try {
-    return { path, type: await kernelType(file, path), size: file.size };
+    return { path, type: kernelType(file, path), size: file.size };
   } finally {
-    await file[Symbol.asyncDispose]();
+    file[Symbol.dispose]();
   }
 }
 
 /** An initrd (absolute path) with its size; the content may be anything that the kernel unpacks. Throws ImageError. */
 export async function inspectInitrd(path: string): Promise<{ path: string; size: number }> {
-  const file = await openFile(path, 'The initrd');
-  await file[Symbol.asyncDispose]();
+  const file = openFile(path, 'The initrd');
+  file[Symbol.dispose]();
   return { path, size: file.size };
 }
 
-async function kernelType(file: OpenedFile, path: string): Promise<KernelFacts['type']> {
-  const offset = peOffset(await file.read(0, dosHeaderBytes));
+function kernelType(file: OpenedFile, path: string): KernelFacts['type'] {
+  const offset = peOffset(file.read(0, dosHeaderBytes));
   if (offset === null) return 'other';
-  const table = sectionTable(await file.read(offset, peHeaderBytes), offset);
+  const table = sectionTable(file.read(offset, peHeaderBytes), offset);
   if (table === null) return 'other';
   if (table.count > sectionLimit) {
     throw new ImageError(`The kernel ${printable(path)} is damaged: its header says ${table.count} sections`);
   }
-  const bytes = await file.read(table.offset, table.count * sectionBytes);
+  const bytes = file.read(table.offset, table.count * sectionBytes);
   if (bytes.length < table.count * sectionBytes) {
     throw new ImageError(`The kernel ${printable(path)} is cut off: it ends within its section table`);
   }

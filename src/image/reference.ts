@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ImageError, printable } from '../errors.ts';
 
@@ -8,11 +8,7 @@ import { ImageError, printable } from '../errors.ts';
  * is no file name, is refused, else a downloaded image could show any file of the host to its guest.
  * Returns the real, absolute path. Throws ImageError.
  */
-export async function resolveReference(
-  image: string,
-  name: string,
-  what: 'backing file' | 'data file',
-): Promise<string> {
+export function resolveReference(image: string, name: string, what: 'backing file' | 'data file'): string {
   const subject = `The image ${printable(image)}`;
   const rebase =
     what === 'backing file'
@@ -29,7 +25,7 @@ export async function resolveReference(
   const wanted = name.startsWith('/') ? name : `${directory}/${name}`;
   let real: string;
   try {
-    real = await realpath(wanted);
+    real = realpathSync.native(wanted);
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     const missing = code === 'ENOENT' || code === 'ENOTDIR';
@@ -39,7 +35,7 @@ export async function resolveReference(
     );
   }
   // The user names the image, so both the directory of a link to it and that of the file itself are the user's choice.
-  const allowed = [await realpath(directory), dirname(await realpath(image))];
+  const allowed = [realpathSync.native(directory), dirname(realpathSync(image))];
   if (allowed.includes(dirname(real))) return real;
   const resolved = real === name ? '' : ` (${printable(real)})`;
   throw new ImageError(

@@ -72,7 +72,7 @@ export const executionOptions: readonly Option[] = [
     help: "Add a word to QEMU's command line; repeatable",
     man: [
       "A word that is put at the end of QEMU's command line as it is, for what no option covers. Each use adds one word, so that an argument with a value takes two. An empty value clears the list. Nothing checks these words: they can break what vmspawn sets up.",
-      '    vmspawn --image=debian.raw --qemu-arg=-device --qemu-arg=virtio-sound-pci',
+      '    vmspawn --image=debian.raw --qemu-arg=-rtc --qemu-arg=base=localtime',
     ],
     key: 'QemuArg',
     effect: setting((settings, value, place) => {

@@ -32,7 +32,7 @@ export const hostOptions: readonly Option[] = [
     help: 'Memory of the machine, and room to grow',
     man: [
       'The memory of the machine in bytes, with one of the suffixes `K`, `M`, `G`, `T`, `P` and `E` (base 1024) and a decimal part if need be; rounded up to MiB. Default: `2G`. Zero is refused.',
-      '*MAX* is the size up to which memory can be added while the machine runs, and must not be smaller than *SIZE*. *SLOTS* is how many memory modules can be added, from 1 to 256, 1 unless given; it needs *MAX*.',
+      '_MAX_ is the size up to which memory can be added while the machine runs, and must not be smaller than _SIZE_. _SLOTS_ is how many memory modules can be added, from 1 to 256, 1 unless given; it needs _MAX_.',
       '    vmspawn --image=debian.raw --ram=1.5G:8G:4',
     ],
     key: 'Ram',

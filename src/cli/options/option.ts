@@ -35,7 +35,7 @@ export interface OldName {
 
 /**
  * One option: parser, help, man page, completions and settings file all read it from here. Texts use the markup of
- * man/vmspawn.1.md: `code`, *placeholder*, and a paragraph that starts with four spaces is an example as typed.
+ * man/vmspawn.1.md: `code`, _placeholder_, and a paragraph that starts with four spaces is an example as typed.
  */
 export interface Option {
   /** Without dashes. */

@@ -48,7 +48,9 @@ function imports(): Import[] {
     .filter((file) => file.endsWith('.ts'))
     .flatMap((file) => {
       const source = readFileSync(join(root, file), 'utf8');
-      const found = source.matchAll(/^(import|export)( type)?\b[^;]*?from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm);
+      const found = source.matchAll(
+        /^(import|export)( type)?\b[^;]*?from '(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm,
+      );
       return [...found].map((match) => ({
         from: join('src', file),
         to: join('src', normalize(join(dirname(file), match[3] ?? match[4] ?? ''))),
@@ -84,7 +86,10 @@ test('every directory imports only what lies below it', () => {
 test('every file belongs to a row of the law', () => {
   const areas = new Set(imports().map(({ from }) => area(from)));
   const known = [...rows.flat(), ...common];
-  assert.deepEqual([...areas].filter((name) => !known.includes(name)), []);
+  assert.deepEqual(
+    [...areas].filter((name) => !known.includes(name)),
+    [],
+  );
 });
 
 test('no file imports itself over a circle', () => {

@@ -72,7 +72,8 @@ async function attend(
     onEnd: (end) => {
       if (end.reason === 'hotkey') machine.end('Ctrl-] was pressed three times');
       else if (end.reason === 'terminal-closed') machine.requestShutdown('the terminal was closed');
-      else if (end.reason === 'failed') showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);
+      else if (end.reason === 'failed')
+        showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);
     },
   });
   return await machine.exited;

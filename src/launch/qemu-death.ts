@@ -1,9 +1,17 @@
-import type { ExitStatus, EarlyChild } from '../child/early-child.ts';
+import type { EarlyChild, ExitStatus } from '../child/early-child.ts';
 import { AuxiliaryError, InterruptedError, QemuError, VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 
 /** Milliseconds in which a QEMU whose QMP connection broke is expected to be gone, with its reason on stderr. */
 const deathTimeout = 2_000;
+
+/** What QEMU said last on its standard error, in one line. */
+export function lastWords(child: EarlyChild): string {
+  return child.stderrTail
+    .last(3)
+    .map((line) => line.replace(/^qemu-system-[a-z0-9_]+: /, ''))
+    .join('; ');
+}
 
 /** How a process ended, in words: "exit status 1", "signal SIGSYS". */
 export function exitInWords({ code, signal }: ExitStatus): string {

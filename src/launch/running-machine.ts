@@ -7,7 +7,7 @@ import type { Notice, Plan } from '../plan/plan.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { interpretEvent } from './events.ts';
 import type { Outcome } from './outcome.ts';
-import { auxiliaryDeath, qemuDeath } from './qemu-death.ts';
+import { auxiliaryDeath, lastWords, qemuDeath } from './qemu-death.ts';
 import { ShutdownLadder } from './shutdown.ts';
 
 export interface MachineParts {
@@ -36,8 +36,10 @@ export class RunningMachine implements AsyncDisposable {
   /** The first thing that went wrong; it decides the exit status. */
   #failure: VmspawnError | null = null;
 
-  /** Takes over what `stack` owns. */
-  constructor(parts: MachineParts, stack: DisposalStack) {
+  #settle: (outcome: Outcome) => void = () => {};
+
+  /** To be made before `cont`, so that no event is missed; `supervise` follows it. */
+  constructor(parts: MachineParts) {
     const { plan, child, qmp } = parts;
     this.#parts = parts;
     this.plan = plan;
@@ -52,8 +54,15 @@ export class RunningMachine implements AsyncDisposable {
       timeout: plan.shutdownTimeout,
     });
     qmp.onEvent((event) => this.#observe(event));
-    for (const auxiliary of parts.auxiliaries) void this.#watch(auxiliary, gone);
-    this.exited = this.#finish(stack);
+    this.exited = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** From now on the machine looks after itself: takes over what `stack` owns and gives it back when QEMU is gone. */
+  supervise(stack: DisposalStack): void {
+    for (const auxiliary of this.#parts.auxiliaries) void this.#watch(auxiliary);
+    void this.#finish(stack).then(this.#settle);
   }
 
   /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
@@ -78,9 +87,10 @@ export class RunningMachine implements AsyncDisposable {
   }
 
   /** QEMU outlives no daemon silently: without its TPM a guest hangs in the next command to it. */
-  async #watch(auxiliary: RunningAuxiliary, qemuGone: Promise<void>): Promise<void> {
+  async #watch(auxiliary: RunningAuxiliary): Promise<void> {
+    const qemuGone = this.#parts.child.exited.then(() => null);
     const ended = await Promise.race([auxiliary.ended, qemuGone]);
-    if (ended === undefined) return;
+    if (ended === null) return;
     this.#failure ??= auxiliaryDeath(auxiliary, ended);
     this.#parts.notice({ level: 'warning', text: `${this.#failure.message}; the machine is shut down.` });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);
@@ -97,7 +107,7 @@ export class RunningMachine implements AsyncDisposable {
       if (!ladder.wanted)
         error = new QemuError(`The machine was ended without the guest's help: ${ladder.reason}`);
     } else if (exit.code !== 0) {
-      error ??= qemuDeath(exit, this.#parts.child.lastWords(), 'ended');
+      error ??= qemuDeath(exit, lastWords(this.#parts.child), 'ended');
     }
     if (error !== null && status === 0) status = 1;
     try {

@@ -1,4 +1,4 @@
-import { startEarlyChild } from '../child/early-child.ts';
+import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
@@ -9,7 +9,7 @@ import type { Manager, RunningAuxiliary } from './manager.ts';
 /** The listening socket's number in the daemon, right after standard error. */
 const socketDescriptor = 3;
 
-/** Milliseconds that a daemon gets to end by itself, once after QEMU's connection closed and once after SIGTERM. */
+/** Milliseconds that a daemon gets to end by itself after SIGTERM. */
 const endTimeout = 5_000;
 
 /**
@@ -68,4 +68,12 @@ function definedOnly(environment: Environment): Record<string, string> {
     if (value !== undefined) result[name] = value;
   }
   return result;
+}
+
+/** Asks a daemon to end, and ends it when it does not. */
+async function terminate(child: EarlyChild, timeout: number): Promise<void> {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+  await child.exited;
+  clearTimeout(timer);
 }

@@ -28,15 +28,15 @@ const direct = (type: keyof typeof kernel, host = debian12): HostFacts => ({
 const linux = { linux: '/boot/vmlinuz' };
 
 const cases: { readonly [name: string]: Case } = {
-  'default': { host: debian12 },
+  default: { host: debian12 },
   'default-kvm': { host: withKvm },
   'default-forky': { host: forky },
   'default-aarch64': { host: arm },
   'aarch64-no-tpm': { host: arm, settings: { tpm: false } },
   'machine-name': { host: debian12, machine: 'web-1.example' },
-  'uuid': { host: debian12, settings: { uuid: '11111111-2222-3333-4444-555555555555' } },
-  'cpus': { host: debian12, settings: { cpus: 4 } },
-  'ram': { host: debian12, settings: { ram: { size: 512 * 1024 ** 2, max: null, slots: null } } },
+  uuid: { host: debian12, settings: { uuid: '11111111-2222-3333-4444-555555555555' } },
+  cpus: { host: debian12, settings: { cpus: 4 } },
+  ram: { host: debian12, settings: { ram: { size: 512 * 1024 ** 2, max: null, slots: null } } },
   'ram-hotplug': { host: debian12, settings: { ram: { size: 1024 ** 3, max: 4 * 1024 ** 3, slots: 2 } } },
   'kvm-yes': { host: withKvm, settings: { kvm: true } },
   'kvm-no': { host: withKvm, settings: { kvm: false } },
@@ -107,7 +107,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { ...linux, kernelCommandLine: ['root=/dev/vda2', 'rw'] },
   },
   'initrd-without-kernel': { host: debian12, settings: { initrd: ['/boot/initrd'] } },
-  'words': { host: debian12, settings: { kernelCommandLine: ['quiet', 'a=b,c'] } },
+  words: { host: debian12, settings: { kernelCommandLine: ['quiet', 'a=b,c'] } },
   'words-too-long': { host: debian12, settings: { kernelCommandLine: ['x'.repeat(2048)] } },
   'console-read-only': { host: debian12, settings: { console: 'read-only' } },
   'console-native': { host: debian12, settings: { console: 'native' } },
@@ -162,7 +162,7 @@ const cases: { readonly [name: string]: Case } = {
       identity: { ...debian12.identity, runtimeBase: `/run/${'x'.repeat(90)}/vmspawn` },
     },
   },
-  'user': { host: { ...debian12, identity: bare.identity } },
+  user: { host: { ...debian12, identity: bare.identity } },
 };
 
 function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
@@ -170,10 +170,7 @@ function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
   return host.qemu;
 }
 
-function named(
-  descriptor: NonNullable<HostFacts['firmware']['named']>,
-  more: SettingsInput = {},
-): Case {
+function named(descriptor: NonNullable<HostFacts['firmware']['named']>, more: SettingsInput = {}): Case {
   return {
     host: { ...debian12, firmware: { ...debian12.firmware, named: descriptor } },
     settings: { firmware: { path: descriptor.path }, ...more },
@@ -202,7 +199,10 @@ for (const [name, value] of Object.entries(cases)) {
       mkdirSync(directory, { recursive: true });
       writeFileSync(file, text);
     }
-    assert.equal(text, existsSync(file) ? readFileSync(file, 'utf8') : '(no golden file; run with UPDATE_GOLDEN=1)');
+    assert.equal(
+      text,
+      existsSync(file) ? readFileSync(file, 'utf8') : '(no golden file; run with UPDATE_GOLDEN=1)',
+    );
   });
 }
 

@@ -112,7 +112,11 @@ export const debian12: HostFacts = {
     schema: [],
   },
   swtpm: { usable: true, binary: '/usr/bin/swtpm', setup: '/usr/bin/swtpm_setup', version: [0, 7, 1] },
-  firmware: { named: null, descriptors: [enrolled, secure, plain, stateless, inMemory, seabios], problems: [] },
+  firmware: {
+    named: null,
+    descriptors: [enrolled, secure, plain, stateless, inMemory, seabios],
+    problems: [],
+  },
   image: rawImage,
   kernel: null,
   initrds: [],

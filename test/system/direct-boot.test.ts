@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { smallGuest } from '../guests.ts';
 import { leftovers, Run } from './harness.ts';
 
-test('a kernel and an initrd boot directly, with the words of the command line', { timeout: 120_000 }, async () => {
+test('a kernel and an initrd boot directly, with the words of the command line', {
+  timeout: 120_000,
+}, async () => {
   const guest = smallGuest();
   const machine = 'direct';
   await using run = new Run([
@@ -25,7 +27,9 @@ test('a kernel and an initrd boot directly, with the words of the command line',
   assert.deepEqual(leftovers(machine), []);
 });
 
-test('SIGTERM presses the power button; the guest powers itself off; exit status 0', { timeout: 120_000 }, async () => {
+test('SIGTERM presses the power button; the guest powers itself off; exit status 0', {
+  timeout: 120_000,
+}, async () => {
   const guest = smallGuest();
   await using run = new Run([
     '--machine=button',

@@ -54,7 +54,8 @@ export class Run implements AsyncDisposable {
     for (;;) {
       const match = pattern.exec(this.stdout.slice(from));
       if (match !== null) return from + match.index + match[0].length;
-      if (this.#over) throw new Error(`No ${pattern} in: ${this.stdout.slice(-3000)}\nstderr: ${this.stderr}`);
+      if (this.#over)
+        throw new Error(`No ${pattern} in: ${this.stdout.slice(-3000)}\nstderr: ${this.stderr}`);
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { asset } from '../assets.ts';
-import type { ExecRequest } from '../child/protocol.ts';
 import type { Owned } from '../disposal.ts';
 import { HandOverError, InterruptedError } from '../errors.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
@@ -10,8 +9,9 @@ import { readPipe } from '../sys/pipe-reader.ts';
 import { socketpair } from '../sys/socketpair.ts';
 import { exchange } from './hand-over.ts';
 import { LineTail } from './line-tail.ts';
+import type { ExecRequest } from './protocol.ts';
 
-export type { ExecRequest } from '../child/protocol.ts';
+export type { ExecRequest } from './protocol.ts';
 
 export interface ExitStatus {
   readonly code: number | null;
@@ -44,6 +44,8 @@ export interface EarlyChildOptions {
   readonly signal?: AbortSignal;
   /** `auto`: the compiled child, or the Node one where there is none that runs here. */
   readonly flavour?: 'auto' | 'native' | 'node';
+  /** Absolute; ours unless told. */
+  readonly workingDirectory?: string;
   /** Called with each line of standard error as it comes, without its line feed, fit to be printed. */
   readonly onLine?: (line: string) => void;
 }
@@ -55,12 +57,12 @@ export interface EarlyChildOptions {
 export function startEarlyChild(options: EarlyChildOptions = {}): EarlyChild {
   if (options.signal?.aborted)
     throw new InterruptedError('The start was given up', { cause: options.signal.reason });
-  const { flavour = 'auto', onLine } = options;
+  const { flavour = 'auto' } = options;
   const native = asset('dist', 'vmspawn-child');
   let child: EarlyChild | null = null;
-  if (flavour !== 'node' && isForThisMachine(native)) child = start('native', native, [], onLine);
+  if (flavour !== 'node' && isForThisMachine(native)) child = start('native', native, [], options);
   if (child === null && flavour !== 'native') {
-    child = start('node', process.execPath, [asset('dist', 'child.cjs')], onLine);
+    child = start('node', process.execPath, [asset('dist', 'child.cjs')], options);
   }
   if (child === null) {
     throw new HandOverError('The early child could not be started', {
@@ -98,7 +100,7 @@ function start(
   flavour: 'native' | 'node',
   program: string,
   words: readonly string[],
-  onLine: EarlyChildOptions['onLine'],
+  { onLine, workingDirectory }: EarlyChildOptions,
 ): EarlyChild | null {
   // Descriptors of our own throughout: Node's pipes drop received descriptors, and the end of one of its sockets makes
   // the user's terminal non-blocking, which the program may have been given.
@@ -109,6 +111,7 @@ function start(
     child = spawn(program, [...words, String(process.pid)], {
       stdio: ['ignore', theirOutput, theirOutput, theirChannel],
       env: flavour === 'node' ? nodeEnvironment() : {},
+      ...(workingDirectory === undefined ? {} : { cwd: workingDirectory }),
     });
     // A failed start comes as an event later, too; pid says it now.
     child.on('error', () => {});

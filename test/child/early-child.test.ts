@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { type ExecRequest, startEarlyChild } from '../../src/child/early-child.ts';
 import { HandOverError, InterruptedError } from '../../src/errors.ts';
-import { type ExecRequest, startEarlyChild } from '../../src/launch/early-child.ts';
 import { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
 import { openPidfd } from '../../src/sys/pidfd.ts';
 import { socketpair } from '../../src/sys/socketpair.ts';

@@ -1,8 +1,8 @@
 import { getSystemErrorName } from 'node:util';
-import { answerLength, decodeAnswer, type ExecRequest, encodeRequest } from '../child/protocol.ts';
 import { HandOverError, InterruptedError } from '../errors.ts';
 import { maximumDescriptors } from '../sys/ancillary.ts';
 import type { DescriptorStream } from '../sys/descriptor-stream.ts';
+import { answerLength, decodeAnswer, type ExecRequest, encodeRequest } from './protocol.ts';
 
 /** What went wrong, in words; the same for every program, so that a user can look them up. */
 const reasons: { readonly [code: string]: string } = {

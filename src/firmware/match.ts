@@ -90,16 +90,19 @@ export function matchesMachine(pattern: string, machine: FirmwareRequest['machin
   return machineNames(machine).some((name) => matchesGlob(pattern, name));
 }
 
-/** `pc-q35-7.2` is also `pc-q35` and `q35`; `pc-i440fx-7.2` is also `pc-i440fx` and `pc`; `virt-7.2` is `virt`. */
+/**
+ * `pc-q35-7.2` is also `pc-q35` and `q35`; `pc-i440fx-7.2` is also `pc-i440fx` and `pc`; `virt-7.2` is `virt`. A bare
+ * `q35`, all that is known without a QEMU to ask, stands for some version.
+ */
 function machineNames({ name, alias }: FirmwareRequest['machine']): readonly string[] {
   const names = new Set([name]);
   if (alias !== null) names.add(alias);
-  const family = /^(.+)-\d+(\.\d+)+$/.exec(name)?.[1];
-  if (family !== undefined) {
-    names.add(family);
-    if (family === 'pc-q35') names.add('q35');
-    if (family === 'pc-i440fx') names.add('pc');
-  }
+  const versioned = /^(.+)-\d+(\.\d+)+$/.exec(name)?.[1];
+  const family = versioned ?? { q35: 'pc-q35', pc: 'pc-i440fx' }[name] ?? name;
+  names.add(family);
+  if (versioned === undefined) names.add(`${family}-0.0`);
+  if (family === 'pc-q35') names.add('q35');
+  if (family === 'pc-i440fx') names.add('pc');
   return [...names];
 }
 

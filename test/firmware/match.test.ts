@@ -117,6 +117,11 @@ test('machine patterns', () => {
     ['virt-*', virt, true],
     ['virt', virt, true],
     ['virt', { name: 'virt-6.0', alias: null }, true],
+    ['pc-q35-*', { name: 'q35', alias: 'q35' }, true],
+    ['q35', { name: 'q35', alias: null }, true],
+    ['pc-i440fx-*', { name: 'q35', alias: 'q35' }, false],
+    ['pc-i440fx-*', { name: 'pc', alias: null }, true],
+    ['virt-*', { name: 'virt', alias: null }, true],
     ['microvm', { name: 'microvm', alias: null }, true],
   ];
   for (const [pattern, machine, expected] of cases) {

@@ -14,12 +14,12 @@ export interface KvmProbeOptions {
   readonly device?: string;
   /** Stands for /sys/module. */
   readonly modules?: string;
-  /** The program that tries a guest: exit status 0, or a reason on standard error. */
+  /** The program that tries a guest: exit status 0, or a reason on standard error; 2 says that it will not change. */
   readonly program?: string;
 }
 
-/** Milliseconds until a trial that hangs in the kernel is given up; by itself it ends after two seconds. */
-const PATIENCE = 5000;
+/** Milliseconds until a trial that hangs in the kernel is given up; by itself it ends after five seconds at the latest. */
+const PATIENCE = 7000;
 
 /**
  * Whether KVM can run an unmodified guest here: the device is there and may be opened, the kernel's KVM has hardware
@@ -65,11 +65,18 @@ async function guestProblem(
 ): Promise<string | null> {
   const key = cacheKey(device);
   const known = key === null ? undefined : cache?.get(key);
-  if (known === 'usable') return null;
-  const found = await tryGuest(device, program);
-  // Only success is kept: a failure may be one of the moment (no memory, another hypervisor in the way).
-  if (found === null && key !== null) cache?.set(key, 'usable');
-  return found === null || found === 'untried' ? null : `a test guest did not get through (${found})`;
+  if (known === '') return null;
+  const trial: Trial =
+    typeof known === 'string' ? { reason: known, lasting: false } : await tryGuest(device, program);
+  if (trial.lasting && key !== null) cache?.set(key, trial.reason ?? '');
+  return trial.reason === null ? null : `a test guest did not get through (${trial.reason})`;
+}
+
+interface Trial {
+  /** Why the guest did not get through; null when it did, or when there is no program here that tries one. */
+  readonly reason: string | null;
+  /** It will be the same until the next boot: no failure of the moment, such as another hypervisor in the way. */
+  readonly lasting: boolean;
 }
 
 /** The boot and the kernel, so that another kernel, a reboot into other settings, or a copied cache ask again. */
@@ -84,22 +91,26 @@ function cacheKey(device: string): string | null {
   }
 }
 
-/** Null when the guest got through, `untried` when there is no program that runs here, else the reason. */
-function tryGuest(device: string, program: string): Promise<string | null> {
-  if (!existsSync(program)) return Promise.resolve('untried');
+function tryGuest(device: string, program: string): Promise<Trial> {
+  const untried: Trial = { reason: null, lasting: false };
+  if (!existsSync(program)) return Promise.resolve(untried);
   return new Promise((resolve) => {
     // Not execFile's own time limit: a process that hangs in the kernel cannot be killed and would never be over.
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       child.unref();
-      resolve('it hangs in the kernel');
+      resolve({ reason: 'it hangs in the kernel', lasting: false });
     }, PATIENCE);
     const child = execFile(program, ['kvm-probe', device], { env: {} }, (error, _output, text) => {
       clearTimeout(timer);
-      if (error === null) resolve(null);
-      else if (typeof error.code === 'string') resolve('untried');
-      else
-        resolve(text.trim().split('\n')[0]?.slice(0, 200) || `it was killed by ${error.signal ?? 'a fault'}`);
+      if (error === null) resolve({ reason: null, lasting: true });
+      // Not started at all: built for another machine or libc.
+      else if (typeof error.code === 'string') resolve(untried);
+      else {
+        const reason =
+          text.trim().split('\n')[0]?.slice(0, 200) || `it was killed by ${error.signal ?? 'a fault'}`;
+        resolve({ reason, lasting: error.code === 2 });
+      }
     });
   });
 }

@@ -111,6 +111,6 @@ test('native: no change of bytes crashes the child', async () => {
         assert.equal(outcome.signal, null);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });

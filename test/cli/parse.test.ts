@@ -111,59 +111,62 @@ const tristate = fc.constantFrom(true, false, 'auto' as const);
 const mebibytes = fc.integer({ min: 1, max: 1024 ** 2 });
 const feature = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/).filter((name) => name !== 'list');
 
-const anySettings: fc.Arbitrary<Settings> = fc.record({
-  image: fc.option(path),
-  imageFormat: fc.constantFrom(null, 'raw', 'qcow2'),
-  machine: fc.option(fc.stringMatching(/^[a-z0-9]{1,20}(\.[a-z0-9]{1,20}){0,2}$/)),
-  uuid: fc.option(fc.uuid()),
-  cpus: fc.integer({ min: 1, max: 4096 }),
-  ram: fc.oneof(
-    mebibytes.map((size) => ({ size: size * 1024 ** 2, max: null, slots: null })),
-    fc.tuple(mebibytes, mebibytes, fc.integer({ min: 1, max: 256 })).map(([size, more, slots]) => ({
-      size: size * 1024 ** 2,
-      max: (size + more) * 1024 ** 2,
-      slots,
-    })),
-  ),
-  kvm: tristate,
-  vsock: tristate,
-  tpm: tristate,
-  tpmState: statePath,
-  efiNvramState: statePath,
-  efiNvramTemplate: fc.option(path),
-  secureBoot: tristate,
-  firmware: fc.oneof(
-    fc.constantFrom(
-      'auto' as const,
-      'uefi' as const,
-      'bios' as const,
-      'none' as const,
-      'list' as const,
-      'describe' as const,
+const anySettings: fc.Arbitrary<Settings> = fc.record(
+  {
+    image: fc.option(path),
+    imageFormat: fc.constantFrom(null, 'raw', 'qcow2'),
+    machine: fc.option(fc.stringMatching(/^[a-z0-9]{1,20}(\.[a-z0-9]{1,20}){0,2}$/)),
+    uuid: fc.option(fc.uuid()),
+    cpus: fc.integer({ min: 1, max: 4096 }),
+    ram: fc.oneof(
+      mebibytes.map((size) => ({ size: size * 1024 ** 2, max: null, slots: null })),
+      fc.tuple(mebibytes, mebibytes, fc.integer({ min: 1, max: 256 })).map(([size, more, slots]) => ({
+        size: size * 1024 ** 2,
+        max: (size + more) * 1024 ** 2,
+        slots,
+      })),
     ),
-    path.map((text) => ({ path: text })),
-  ),
-  firmwareFeatures: fc
-    .tuple(fc.uniqueArray(feature), fc.uniqueArray(feature), fc.boolean())
-    .map(([include, exclude, list]) => ({
-      include,
-      exclude: exclude.filter((name) => !include.includes(name)),
-      list,
-    })),
-  linux: fc.option(path),
-  initrd: fc.array(path),
-  console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
-  network: fc.constantFrom('none', 'user'),
-  notifyReady: fc.option(fc.boolean()),
-  qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
-  manager: fc.constantFrom('auto', 'system', 'user', 'none'),
-  dryRun: fc.constantFrom(null, 'text', 'json'),
-  json: fc.boolean(),
-  shutdownTimeout: fc.option(fc.integer({ min: 0, max: 2 ** 31 - 1 })),
-  quiet: fc.boolean(),
-  pager: fc.boolean(),
-  kernelCommandLine: fc.array(fc.string()),
-});
+    kvm: tristate,
+    vsock: tristate,
+    tpm: tristate,
+    tpmState: statePath,
+    efiNvramState: statePath,
+    efiNvramTemplate: fc.option(path),
+    secureBoot: tristate,
+    firmware: fc.oneof(
+      fc.constantFrom(
+        'auto' as const,
+        'uefi' as const,
+        'bios' as const,
+        'none' as const,
+        'list' as const,
+        'describe' as const,
+      ),
+      path.map((text) => ({ path: text })),
+    ),
+    firmwareFeatures: fc
+      .tuple(fc.uniqueArray(feature), fc.uniqueArray(feature), fc.boolean())
+      .map(([include, exclude, list]) => ({
+        include,
+        exclude: exclude.filter((name) => !include.includes(name)),
+        list,
+      })),
+    linux: fc.option(path),
+    initrd: fc.array(path),
+    console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
+    network: fc.constantFrom('none', 'user'),
+    notifyReady: fc.option(fc.boolean()),
+    qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
+    manager: fc.constantFrom('auto', 'system', 'user', 'none'),
+    dryRun: fc.constantFrom(null, 'text', 'json'),
+    json: fc.boolean(),
+    shutdownTimeout: fc.option(fc.integer({ min: 0, max: 2 ** 31 - 1 })),
+    quiet: fc.boolean(),
+    pager: fc.boolean(),
+    kernelCommandLine: fc.array(fc.string()),
+  },
+  { noNullPrototype: true },
+);
 
 /** Settings as words, each written with `=`. */
 function render(settings: Settings): string[] {

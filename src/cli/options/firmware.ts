@@ -16,7 +16,7 @@ export const firmwareOptions: readonly Option[] = [
     argument: { placeholder: 'FIRMWARE', words: firmwareKeywords, files: true },
     group: 'Firmware',
     since: '0.1',
-    help: 'auto, uefi, bios, none, a descriptor, or list, describe',
+    help: 'Which firmware to use; list or describe shows it',
     man: [
       'The firmware of the machine. `auto`, the default, is UEFI, or none where `--linux=` names a kernel that UEFI cannot start. `uefi` takes the first UEFI firmware of the host that fits the machine and the wanted features, `bios` the BIOS that comes with QEMU. `none` needs `--linux=`. An empty value is `auto`.',
       'A path names one firmware descriptor (a JSON file as QEMU defines it) and must hold a slash, for example `./my-firmware.json`; it is taken whatever its features, except that `--secure-boot=yes` still demands Secure Boot.',

@@ -79,7 +79,8 @@ function copyKoffi() {
 function keepBytecode() {
   rmSync('dist/vmspawn.cjs.cache', { force: true });
   if (!existsSync('dist/vmspawn.cjs')) return;
-  const flags = /exec "\$node" (.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
+  const flags =
+    /exec "\$node" (.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
   const code = `
     const { writeFileSync } = require('node:fs');
     let script;

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { parseCommandLine } from './cli/parse.ts';
-import type { Outcome } from './launch/outcome.ts';
 import { startMachine } from './launch/machine.ts';
+import type { Outcome } from './launch/outcome.ts';
 import type { RunningMachine } from './launch/running-machine.ts';
 import type { Notice, Plan } from './plan/plan.ts';
 
@@ -114,7 +114,13 @@ function virtualMachine(machine: RunningMachine): VirtualMachine {
 
 /** Through the parser of the command line, so that there is one grammar, and errors name the option. */
 function commandLine(options: SpawnOptions): string[] {
-  const { kernelCommandLine = [], signal: _signal, onNotice: _onNotice, console = 'stream', ...rest } = options;
+  const {
+    kernelCommandLine = [],
+    signal: _signal,
+    onNotice: _onNotice,
+    console = 'stream',
+    ...rest
+  } = options;
   const words = [`--console=${console === 'stream' ? 'interactive' : console}`];
   for (const [key, value] of Object.entries(rest)) {
     if (value === undefined) continue;

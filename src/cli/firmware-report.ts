@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+import { asset } from '../assets.ts';
 import { FirmwareError } from '../errors.ts';
 import { noFirmwareError } from '../firmware/failure.ts';
 import { firmwareRows, renderFirmwareList } from '../firmware/list.ts';
@@ -17,7 +19,10 @@ import { isTerminal, writeErr, writeOut } from '../sys/stdio.ts';
  */
 export async function reportFirmware(settings: Settings, environment: Environment): Promise<number> {
   const { descriptors, problems } = await searchFirmware({ environment, home: environment['HOME'] ?? null });
-  for (const { path, reason } of problems) writeErr(`vmspawn: ${path} is left out: ${reason}\n`);
+  for (const { path, reason } of problems) {
+    // Ours are there for every host; that one of them has nothing installed behind it is no problem of this one.
+    if (dirname(path) !== asset('firmware')) writeErr(`vmspawn: ${path} is left out: ${reason}\n`);
+  }
   if (settings.firmwareFeatures.list) {
     const features = allFeatures(descriptors);
     writeOut(settings.json ? `${JSON.stringify(features)}\n` : features.map((name) => `${name}\n`).join(''));

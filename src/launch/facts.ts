@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { availableParallelism, hostname } from 'node:os';
-import { ImageError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { HostFacts } from '../host/facts.ts';
@@ -13,7 +12,7 @@ import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
 import { inspectImage } from '../image/inspect.ts';
-import { inspectKernel } from '../image/kernel.ts';
+import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import type { Settings } from '../settings/settings.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
@@ -43,7 +42,11 @@ export async function gatherFacts(
       : probeSwtpm(path, cache),
     searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
-    image === null ? null : inspectImage(image, imageFormatOf(image, settings.imageFormat)),
+    image === null
+      ? null
+      : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
+          explicit: settings.imageFormat !== null,
+        }),
     linux === null ? null : inspectKernel(linux),
     Promise.all(settings.initrd.map(inspectInitrd)),
   ]);
@@ -66,17 +69,6 @@ export async function gatherFacts(
     terminal: probeTerminal(environment),
     extraQemuArguments: extraArguments(environment),
   };
-}
-
-async function inspectInitrd(path: string): Promise<{ path: string; size: number }> {
-  try {
-    const found = await stat(path);
-    if (!found.isFile()) throw new ImageError(`--initrd=${path} is not a regular file`);
-    return { path, size: found.size };
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw new ImageError(`--initrd=${path} cannot be read`, { cause: error });
-  }
 }
 
 function extraArguments(environment: Environment): readonly string[] {

@@ -16,17 +16,28 @@ async function login(run: Run): Promise<void> {
   await run.seen(/root@debian:~# /, at);
 }
 
-test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers it off', { timeout: 900_000 }, async () => {
+test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers it off', {
+  timeout: 900_000,
+}, async () => {
   using directory = scratch();
   const image = copyImage(debianImage(), directory.path);
-  const words = [`--image=${image}`, '--machine=debian-uefi', '--ram=1G', '--cpus=2', '--tpm=yes', '--kvm=no'];
+  const words = [
+    `--image=${image}`,
+    '--machine=debian-uefi',
+    '--ram=1G',
+    '--cpus=2',
+    '--tpm=yes',
+    '--kvm=no',
+  ];
   {
     await using run = new Run(words);
     await login(run);
     run.type('test -c /dev/tpm0 && echo tpm-is-there; test -d /sys/firmware/efi && echo efi-is-there');
     await run.seen(/\ntpm-is-there\r/);
     await run.seen(/\nefi-is-there\r/);
-    run.type(`tpm2_nvdefine -C o -s 8 ${index} && echo -n remember | tpm2_nvwrite -C o -i - ${index} && echo written`);
+    run.type(
+      `tpm2_nvdefine -C o -s 8 ${index} && echo -n remember | tpm2_nvwrite -C o -i - ${index} && echo written`,
+    );
     await run.seen(/\nwritten\r/);
     run.child.kill('SIGTERM');
     const end = await run.ended;
@@ -35,7 +46,10 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
   }
   assert.ok(statSync(`${image}.efinvramstate`).isFile());
   assert.equal(statSync(`${image}.efinvramstate`).mode & 0o777, 0o600);
-  assert.ok(existsSync(join(`${image}.tpmstate`, 'tpm2-00.permall')), readdirSync(`${image}.tpmstate`).join());
+  assert.ok(
+    existsSync(join(`${image}.tpmstate`, 'tpm2-00.permall')),
+    readdirSync(`${image}.tpmstate`).join(),
+  );
   assert.equal(statSync(`${image}.tpmstate`).mode & 0o777, 0o700);
   assert.deepEqual(leftovers('debian-uefi'), []);
   {

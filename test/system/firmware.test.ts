@@ -20,7 +20,9 @@ test('BIOS firmware boots a disk with a master boot record', { timeout: 180_000 
   assert.deepEqual(leftovers('bios'), []);
 });
 
-test('UEFI firmware boots a unified kernel image, which gets the words of the command line', { timeout: 180_000 }, async () => {
+test('UEFI firmware boots a unified kernel image, which gets the words of the command line', {
+  timeout: 180_000,
+}, async () => {
   using directory = scratch();
   const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
   await using run = new Run([`--image=${image}`, '--machine=uefi', ...small, 'from-the-host=1']);
@@ -31,7 +33,9 @@ test('UEFI firmware boots a unified kernel image, which gets the words of the co
   assert.deepEqual(leftovers('uefi'), []);
 });
 
-test('a qcow2 image with a backing file boots; what the guest writes lands in the top layer only', { timeout: 180_000 }, async () => {
+test('a qcow2 image with a backing file boots; what the guest writes lands in the top layer only', {
+  timeout: 180_000,
+}, async () => {
   using directory = scratch();
   const base = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
   const top = join(directory.path, 'top.qcow2');
@@ -51,7 +55,12 @@ test('a qcow2 image with a backing file boots; what the guest writes lands in th
 });
 
 test('a unified kernel image given with --linux= boots under UEFI', { timeout: 180_000 }, async () => {
-  await using run = new Run([`--linux=${join(smallGuest(), 'uki.efi')}`, '--machine=uki', ...small, 'for-the-uki']);
+  await using run = new Run([
+    `--linux=${join(smallGuest(), 'uki.efi')}`,
+    '--machine=uki',
+    ...small,
+    'for-the-uki',
+  ]);
   await run.seen(/cmdline: .*for-the-uki/);
   run.type('poweroff');
   assert.equal((await run.ended).code, 0);
@@ -81,7 +90,10 @@ test('the listing names firmware, BIOS and direct boot; bare paths in a pipe, JS
   const list = await vmspawn(['--firmware=list']);
   assert.equal(list.code, 0, list.stderr);
   const paths = list.stdout.trim().split('\n');
-  assert.ok(paths.every((path) => path.startsWith('/') && existsSync(path)), list.stdout);
+  assert.ok(
+    paths.every((path) => path.startsWith('/') && existsSync(path)),
+    list.stdout,
+  );
   assert.ok(paths.some((path) => path.includes('seabios')) && paths.some((path) => path.includes('direct')));
   const json: unknown = JSON.parse((await vmspawn(['--firmware=list', '--json'])).stdout);
   assert.ok(Array.isArray(json) && json.length === paths.length);

@@ -91,7 +91,9 @@ test('a guest panic ends the machine with status 1 and a message', { timeout: 12
   assert.deepEqual(leftovers('panic'), []);
 });
 
-test('a TPM that dies takes the machine down in order, with its name in the message', { timeout: 120_000 }, async () => {
+test('a TPM that dies takes the machine down in order, with its name in the message', {
+  timeout: 120_000,
+}, async () => {
   const guest = smallGuest();
   await using run = new Run([
     `--linux=${join(guest, 'vmlinuz')}`,

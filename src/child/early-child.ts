@@ -46,6 +46,8 @@ export interface EarlyChildOptions {
   readonly flavour?: 'auto' | 'native' | 'node';
   /** Absolute; ours unless told. */
   readonly workingDirectory?: string;
+  /** Stands for the compiled child of the package. */
+  readonly nativeProgram?: string;
   /** Called with each line of standard error as it comes, without its line feed, fit to be printed. */
   readonly onLine?: (line: string) => void;
 }
@@ -57,8 +59,7 @@ export interface EarlyChildOptions {
 export function startEarlyChild(options: EarlyChildOptions = {}): EarlyChild {
   if (options.signal?.aborted)
     throw new InterruptedError('The start was given up', { cause: options.signal.reason });
-  const { flavour = 'auto' } = options;
-  const native = asset('dist', 'vmspawn-child');
+  const { flavour = 'auto', nativeProgram: native = asset('dist', 'vmspawn-child') } = options;
   let child: EarlyChild | null = null;
   if (flavour !== 'node' && isForThisMachine(native)) child = start('native', native, [], options);
   if (child === null && flavour !== 'native') {

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { spawn as spawnPty } from '@lydell/node-pty';
 import { type ExecRequest, startEarlyChild } from '../../src/child/early-child.ts';
 import { HandOverError, InterruptedError } from '../../src/errors.ts';
 import { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
@@ -235,6 +236,33 @@ for (const flavour of ['native', 'node'] as const) {
     });
   }
 
+  for (const mode of ['waiting', 'handed-over']) {
+    test(`${flavour}: Ctrl-C in the terminal reaches the supervisor alone, ${mode}`, async () => {
+      const pty = spawnPty(process.execPath, [join(__dirname, 'fixtures/supervisor.cjs'), flavour, mode], {});
+      let text = '';
+      const until = (pattern: RegExp) =>
+        new Promise<RegExpExecArray>((resolve) => {
+          const look = (data: string) => {
+            text += data;
+            const match = pattern.exec(text);
+            if (match !== null) resolve(match);
+          };
+          pty.onData(look);
+        });
+      const ended = new Promise((resolve) => pty.onExit(resolve));
+      const pid = Number((await until(/(\d+)\r\n/))[1]);
+      if (mode === 'waiting') await ready(pid);
+      const interrupted = until(/interrupted/);
+      pty.write('\x03');
+      await interrupted;
+      assert.match(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) S /);
+      using pidfd = openPidfd(pid);
+      pty.kill('SIGKILL');
+      await pidfd.exited();
+      await ended;
+    });
+  }
+
   test(`${flavour}: it says so when the supervisor closes the channel first`, async () => {
     const [ours, theirs] = socketpair();
     const program = flavour === 'native' ? 'dist/vmspawn-child' : process.execPath;
@@ -310,6 +338,36 @@ for (const flavour of ['native', 'node'] as const) {
     assert.deepEqual(await child.exited, { code: 0, signal: null });
   });
 }
+
+test('a compiled child that cannot run here gives way to the Node one, unless it is insisted on', async () => {
+  const elf = readFileSync('dist/vmspawn-child');
+  const foreign = Buffer.from(elf);
+  foreign.writeUInt16LE(2, 18);
+  const otherLibc = Buffer.from(elf);
+  otherLibc.write('/lib/ld-musl', otherLibc.indexOf('/lib64/ld-linux'));
+  const cases: [string, Buffer | null, number][] = [
+    ['missing', null, 0o755],
+    ['script', Buffer.from('exit 0\n'), 0o755],
+    ['foreign', foreign, 0o755],
+    ['other-libc', otherLibc, 0o755],
+    ['not-executable', elf, 0o644],
+  ];
+  const before = openDescriptors();
+  for (const [name, content, mode] of cases) {
+    const nativeProgram = join(directory, name);
+    if (content !== null) writeFileSync(nativeProgram, content, { mode });
+    {
+      await using child = startEarlyChild({ nativeProgram });
+      assert.equal(child.flavour, 'node', name);
+      if (name === 'other-libc') {
+        await child.handOver(request(['/bin/true']));
+        assert.equal((await child.exited).code, 0);
+      }
+    }
+    assert.throws(() => startEarlyChild({ nativeProgram, flavour: 'native' }), HandOverError, name);
+  }
+  assert.deepEqual(openDescriptors(), before);
+});
 
 test('lines of the program come as they are written, fit to be printed', async () => {
   const lines: string[] = [];

@@ -42,7 +42,13 @@ function lines(text: string): string[] {
 
 /** A real shell, in a directory with two files; anything on its standard error fails. */
 function shell(file: string, words: readonly string[]): string {
-  const { stdout, stderr } = execaSync(file, words, { cwd: join(scratch, 'files'), timeout: 60_000 });
+  const { stdout, stderr } = execaSync(file, words, {
+    cwd: join(scratch, 'files'),
+    timeout: 60_000,
+    // Shells write history and state below HOME.
+    env: { PATH: process.env['PATH'], HOME: scratch, TERM: 'xterm', LC_ALL: 'C.UTF-8' },
+    extendEnv: false,
+  });
   assert.equal(stderr, '');
   return stdout;
 }

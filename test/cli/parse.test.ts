@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { build } from 'esbuild';
 import fc from 'fast-check';
+import { packageRoot } from '../../src/assets.ts';
 import { options } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
 import { UsageError } from '../../src/errors.ts';
@@ -216,4 +218,23 @@ test('settings written as words and read again are the same', () => {
       assert.deepEqual(parseCommandLine(render(settings), { cwd }).settings, settings);
     }),
   );
+});
+
+test('the parser and what it loads do without the schema library, which would slow down every start', async () => {
+  const { metafile } = await build({
+    absWorkingDir: packageRoot(),
+    entryPoints: ['src/cli/parse.ts'],
+    bundle: true,
+    platform: 'node',
+    write: false,
+    metafile: true,
+    outdir: 'build',
+  });
+  const inputs = Object.keys(metafile.inputs);
+  assert.ok(inputs.includes('src/cli/options.ts'));
+  assert.deepEqual(
+    inputs.filter((path) => !path.startsWith('src/')),
+    [],
+  );
+  assert.ok(!inputs.includes('src/settings/settings.ts'));
 });

@@ -63,8 +63,11 @@ _vmspawn() {
         option=\${cur%%=*}
         cur=\${cur#*=}
         _vmspawn_value_of "$option"
+        # What is one word to readline is no file name, so it is quoted here.
         compopt +o filenames 2>/dev/null
-        COMPREPLY=("\${COMPREPLY[@]/#/$option=}")
+        for position in "\${!COMPREPLY[@]}"; do
+            printf -v 'COMPREPLY[position]' '%s=%q' "$option" "\${COMPREPLY[position]}"
+        done
     elif [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '${[...short, ...names].join(' ')}' -- "$cur")
         [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null

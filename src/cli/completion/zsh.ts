@@ -5,6 +5,10 @@ export function zshCompletion(options: readonly Option[]): string {
   const specifications = options.map((option) => `  ${specification(option)}`);
   return `#compdef vmspawn
 
+_vmspawn_words_or_files() {
+  _alternative "words:word:($*)" 'files:file:_files'
+}
+
 _arguments -s -S -A '-*' \\
 ${specifications.map((line) => `${line} \\\n`).join('')}  '*::kernel command line word: '
 `;
@@ -31,7 +35,8 @@ function value({ argument }: Option): string {
   const message = `${argument.optional === undefined ? ':' : '::'}${escaped(argument.placeholder.toLowerCase())}`;
   const words = argument.words.join(' ');
   if (argument.files && words !== '') {
-    return `${message}:{ _alternative "words:word:(${words})" "files:file:_files" }`;
+    // The blank before it keeps _arguments from adding words of its own.
+    return `${message}: _vmspawn_words_or_files ${words}`;
   }
   if (argument.files) return `${message}:_files`;
   return words === '' ? `${message}: ` : `${message}:(${words})`;

@@ -9,7 +9,7 @@ export const consoleOptions: readonly Option[] = [
     argument: { placeholder: 'MODE', words: consoleModes, files: false },
     group: 'Input and output',
     since: '0.1',
-    help: 'interactive, read-only, native, gui or headless',
+    help: 'How the console is connected to this terminal',
     man: [
       "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` gives the machine no console at all.",
     ],

@@ -8,7 +8,7 @@ export const managerOptions: readonly Option[] = [
     argument: { placeholder: 'MANAGER', words: managerNames, files: false },
     group: 'Manager',
     since: '0.1',
-    help: 'auto, system, user or none',
+    help: 'Service manager: auto, system, user or none',
     man: [
       "The service manager that the machine belongs to: `system` or `user` for the system's or the invoking user's systemd, `none` for no manager at all, where vmspawn starts and stops everything itself. `auto`, the default, finds out what this host has. The manager decides the runtime directory as well, see FILES.",
     ],

@@ -44,7 +44,7 @@ test('a qcow2 image with a backing file boots; what the guest writes lands in th
   await using run = new Run([`--image=${top}`, '--machine=qcow2', ...small]);
   await run.seen(/vmspawn-small: ready/);
   run.type('write 40000000 hello-from-the-guest');
-  await run.seen(/written/);
+  await run.seen(/write: done/);
   run.type('poweroff');
   assert.equal((await run.ended).code, 0);
   assert.ok(readFileSync(base).equals(before), 'the backing file is as it was');

@@ -13,7 +13,7 @@ export interface CommandLine {
 }
 
 /** A spelling that was recognised. `fixed` is the value that an old spelling such as --qemu-gui stands for. */
-interface Spelling {
+export interface Spelling {
   readonly name: string;
   readonly option: Option;
   readonly fixed: string | null;
@@ -33,7 +33,7 @@ export function parseCommandLine(words: readonly string[], { cwd }: { readonly c
     if (option.effect.kind === 'action') {
       if (action === 'run') action = option.effect.action;
     } else
-      option.effect.set(settings, value ?? fixed ?? 'yes', {
+      option.effect.set(settings, value ?? fixed ?? option.argument?.optional ?? 'yes', {
         label: `--${name}${value === null ? ' ' : '='}`,
         cwd,
       });
@@ -46,8 +46,11 @@ export function parseCommandLine(words: readonly string[], { cwd }: { readonly c
   return { settings, action };
 }
 
-/** Gives every option to `apply` and returns the words that follow. */
-function readOptions(
+/**
+ * Gives every option with its argument (null where it has none) to `apply`, in order, and returns the words that follow.
+ * Throws UsageError for what is no option, or one without its argument.
+ */
+export function readOptions(
   words: readonly string[],
   apply: (spelling: Spelling, value: string | null) => void,
 ): string[] {
@@ -79,8 +82,7 @@ function readLong(
       throw new UsageError(`Option --${spelling.name} takes no argument, but got ${quoted(attached)}.`);
     }
     apply(spelling, null);
-  } else if (attached !== null || argument.optional !== undefined)
-    apply(spelling, attached ?? argument.optional ?? '');
+  } else if (attached !== null || argument.optional !== undefined) apply(spelling, attached);
   else apply(spelling, required(next(), `--${spelling.name}`, spelling.option));
 }
 

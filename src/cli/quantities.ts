@@ -57,7 +57,7 @@ export function parseRam(value: string, place: Place): Settings['ram'] {
   if (max < size) throw refuse(place, value, 'has a MAX that is smaller than the size');
   const slots = slotsText === '' ? 1 : /^[0-9]{1,4}$/.test(slotsText) ? Number(slotsText) : 0;
   if (slots < 1 || slots > mostSlots) {
-    throw refuse(place, value, `has SLOTS that is no whole number from 1 to ${mostSlots}`);
+    throw refuse(place, value, `has a SLOTS field that is no whole number from 1 to ${mostSlots}`);
   }
   return max === size ? { size, max: null, slots: null } : { size, max, slots };
 }

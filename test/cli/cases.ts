@@ -104,8 +104,11 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--ram=2G:1G'], error: '--ram=2G:1G has a MAX that is smaller than the size.' },
     { words: ['--ram=1G::2'], error: '--ram=1G::2 has SLOTS without MAX.' },
     { words: ['--ram=1G:2G:3:4'], error: '--ram=1G:2G:3:4 has more than the three fields SIZE:MAX:SLOTS.' },
-    { words: ['--ram=1G:2G:0'], error: '--ram=1G:2G:0 has SLOTS that is no whole number from 1 to 256.' },
-    { words: ['--ram=1G:2G:257'], error: 'has SLOTS that is no whole number from 1 to 256.' },
+    {
+      words: ['--ram=1G:2G:0'],
+      error: '--ram=1G:2G:0 has a SLOTS field that is no whole number from 1 to 256.',
+    },
+    { words: ['--ram=1G:2G:257'], error: 'has a SLOTS field that is no whole number from 1 to 256.' },
     { words: ['--ram=1E'], error: '--ram=1E has a size of 8 PiB or more, which no machine can have.' },
     ...['', 'x', '1X', '-1G', '1GiB', '1,5G', '1G ', '1.G', '.5G', '1e9'].map((size) => ({
       words: [`--ram=${size}`],

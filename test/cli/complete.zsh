@@ -31,5 +31,12 @@ for (( tries = 0; tries < 1000; tries++ )); do
   zpty -r -t shell ignored
   sleep 0.02
 done
+# The inner shell ends before the outer one does, so that nobody else has to reap it.
+zpty -w -n shell $'\x03\x15exit\n'
+for (( tries = 0; tries < 500; tries++ )); do
+  zpty -t shell || break
+  zpty -r -t shell ignored
+  sleep 0.02
+done
 zpty -d shell
 cat $scratch/done

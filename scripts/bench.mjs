@@ -116,7 +116,9 @@ async function timeToLine(command, words) {
 /** The dry run's own script: what bare QEMU needs to do the same. */
 function bareArguments() {
   const file = join(scratch, 'bare.sh');
-  execFileSync('sh', ['-c', `${program} "$@" --dry-run >${file} 2>/dev/null`, 'sh', ...machine], { env: environment });
+  execFileSync('sh', ['-c', `${program} "$@" --dry-run >${file} 2>/dev/null`, 'sh', ...machine], {
+    env: environment,
+  });
   return file;
 }
 

@@ -2,7 +2,6 @@
 // With --tests also build/test/: one file for each test, with what it needs bundled in.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,13 +10,14 @@ import { writeDocumentation } from './docs.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 const withTests = process.argv.includes('--tests');
-const require = createRequire(import.meta.url);
 
 const common = {
   bundle: true,
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
+  // require() in its place: the loader with the kept bytecode has no import() of its own.
+  supported: { 'dynamic-import': false },
   logLevel: 'warning',
   external: ['koffi', '@lydell/node-pty', 'esbuild', 'execa', 'fast-check'],
 };
@@ -41,9 +41,7 @@ keepBytecode();
 await writeDocumentation();
 if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
   rmSync('dist/types', { recursive: true, force: true });
-  execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.types.json'], {
-    stdio: 'inherit',
-  });
+  execFileSync('node_modules/.bin/tsc', ['-p', 'tsconfig.types.json'], { stdio: 'inherit' });
 }
 
 if (withTests) {

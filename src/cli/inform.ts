@@ -1,5 +1,5 @@
 import type { Settings } from '../settings/settings.ts';
-import { isTerminal, writeOut } from '../sys/stdio.ts';
+import { isTerminal, terminalSize, writeOut } from '../sys/stdio.ts';
 import { renderHelp } from './help.ts';
 import type { Action } from './options/option.ts';
 import { colourAllowed, type Environment, screenColumns } from './output.ts';
@@ -14,7 +14,8 @@ export function inform(action: Action, settings: Settings, environment: Environm
   }
   const stdoutIsTerminal = isTerminal(1);
   const text = renderHelp({
-    columns: screenColumns(environment),
+    columns:
+      environment['COLUMNS'] === undefined ? (terminalSize(1)?.columns ?? 80) : screenColumns(environment),
     bold: colourAllowed(environment, stdoutIsTerminal),
   });
   page(text, { wanted: settings.pager, stdoutIsTerminal, environment, write: writeOut });

@@ -24,8 +24,8 @@ export async function run(settings: Settings, environment: Environment): Promise
   let machine: RunningMachine | null = null;
   const onSignal = (signal: NodeJS.Signals): void => {
     notifier.stopping();
-    if (machine === null) start.abort(new Error(`signal ${signal}`));
-    else machine.requestShutdown(`signal ${signal}`);
+    if (machine === null) start.abort(new Error(`${signal} received`));
+    else machine.requestShutdown(`${signal} received`);
   };
   for (const signal of endSignals) process.on(signal, onSignal);
   try {
@@ -35,7 +35,7 @@ export async function run(settings: Settings, environment: Environment): Promise
       signal: start.signal,
       notice: (notice) => showNotice(notice, settings),
     });
-    if (start.signal.aborted) machine.requestShutdown('a signal during the start');
+    if (start.signal.aborted) machine.requestShutdown('Signal received');
     else notifier.ready(machine);
     using _rest = trimMemoryAtRest();
     const outcome = await attend(machine, settings, environment);
@@ -70,8 +70,8 @@ async function attend(
     output: 1,
     mode: mode === 'interactive' ? 'interactive' : 'read-only',
     onEnd: (end) => {
-      if (end.reason === 'hotkey') machine.end('Ctrl-] was pressed three times');
-      else if (end.reason === 'terminal-closed') machine.requestShutdown('the terminal was closed');
+      if (end.reason === 'hotkey') machine.end('Ctrl-] pressed three times');
+      else if (end.reason === 'terminal-closed') machine.requestShutdown('Terminal closed');
       else if (end.reason === 'failed')
         showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);
     },

@@ -4,8 +4,9 @@ import type { DisposalStack } from '../disposal.ts';
 import { QemuError, type VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
+import type { QmpEvent } from '../qemu/messages.ts';
 import type { Qmp } from '../qemu/qmp.ts';
-import { interpretEvent } from './events.ts';
+import { type GuestState, initialGuestState, observe } from './events.ts';
 import type { Outcome } from './outcome.ts';
 import { auxiliaryDeath, lastWords, qemuDeath } from './qemu-death.ts';
 import { ShutdownLadder } from './shutdown.ts';
@@ -36,6 +37,7 @@ export class RunningMachine implements AsyncDisposable {
   /** The first thing that went wrong; it decides the exit status. */
   #failure: VmspawnError | null = null;
 
+  #guest: GuestState = initialGuestState;
   #settle: (outcome: Outcome) => void = () => {};
 
   /** To be made before `cont`, so that no event is missed; `supervise` follows it. */
@@ -45,13 +47,13 @@ export class RunningMachine implements AsyncDisposable {
     this.plan = plan;
     this.pid = child.pid;
     this.console = parts.console;
-    const gone = child.exited.then(() => undefined);
     this.#ladder = new ShutdownLadder({
       qmp,
       kill: (signal) => child.kill(signal),
-      exited: gone,
+      exited: child.exited,
+      guest: () => this.#guest,
       notice: (text) => parts.notice({ level: 'notice', text }),
-      timeout: plan.shutdownTimeout,
+      timeout: plan.shutdownTimeout ?? Number.POSITIVE_INFINITY,
     });
     qmp.onEvent((event) => this.#observe(event));
     this.exited = new Promise((resolve) => {
@@ -72,18 +74,20 @@ export class RunningMachine implements AsyncDisposable {
 
   /** Ends the machine at once, without asking the guest. */
   end(reason: string): void {
-    this.#ladder.requestEnd(reason);
+    this.#ladder.end(reason);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.requestShutdown('the machine is no longer wanted');
+    this.requestShutdown('The machine is not wanted any more');
     await this.exited;
   }
 
-  #observe(event: Parameters<typeof interpretEvent>[0]): void {
-    const { notices, failure } = interpretEvent(event);
+  #observe(event: QmpEvent): void {
+    const { state, notices, end } = observe(this.#guest, event);
+    this.#guest = state;
     for (const notice of notices) this.#parts.notice(notice);
-    if (failure !== null) this.#failure ??= failure;
+    if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
+    if (end) this.end('the machine is of no use any more');
   }
 
   /** QEMU outlives no daemon silently: without its TPM a guest hangs in the next command to it. */
@@ -98,16 +102,14 @@ export class RunningMachine implements AsyncDisposable {
 
   async #finish(stack: DisposalStack): Promise<Outcome> {
     const exit = await this.#parts.child.exited;
-    const ladder = this.#ladder.result();
-    let status = exit.code ?? 1;
     let error = this.#failure;
-    if (error === null && ladder.forced) {
-      // Somebody ended it against the guest's will, so QEMU's own status says nothing.
-      status = ladder.wanted ? 0 : 1;
-      if (!ladder.wanted)
-        error = new QemuError(`The machine was ended without the guest's help: ${ladder.reason}`);
-    } else if (exit.code !== 0) {
-      error ??= qemuDeath(exit, lastWords(this.#parts.child), 'ended');
+    // Against the guest's will, by quit or signals: QEMU's own status says nothing then.
+    const forced = this.#ladder.forced && this.#guest.shutdown?.guest !== true;
+    let status = forced ? 0 : (exit.code ?? 1);
+    if (error === null && forced && !this.#ladder.wanted) {
+      error = new QemuError('The guest did not power itself off, the machine was ended');
+    } else if (error === null && !forced && exit.code !== 0) {
+      error = qemuDeath(exit, lastWords(this.#parts.child), 'ended');
     }
     if (error !== null && status === 0) status = 1;
     try {

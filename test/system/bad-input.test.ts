@@ -80,19 +80,37 @@ test('a qcow2 with a backing file outside of its directory is refused', async ()
 test('a host without QEMU is told the name of the package', async () => {
   using directory = scratch();
   for (const name of ['node', 'readlink', 'sh']) {
-    symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(directory.path, name));
+    symlinkSync(
+      execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(),
+      join(directory.path, name),
+    );
   }
   refused(await vmspawn([`--linux=${kernel()}`, '--tpm=no'], { PATH: directory.path }), /qemu-system-x86/);
 });
 
 test('a QEMU that dies at once is quoted', async () => {
-  const end = await vmspawn([`--linux=${kernel()}`, '--firmware=none', '--tpm=no', '--machine=dies', '--qemu-arg=-no-such-thing']);
+  const end = await vmspawn([
+    `--linux=${kernel()}`,
+    '--firmware=none',
+    '--tpm=no',
+    '--machine=dies',
+    '--qemu-arg=-no-such-thing',
+  ]);
   refused(end, /QEMU did not start.*-no-such-thing: invalid option/);
   assert.deepEqual(leftovers('dies'), []);
 });
 
-test('a second start of the same machine names the holder and leaves the running one alone', { timeout: 120_000 }, async () => {
-  const words = [`--linux=${kernel()}`, `--initrd=${join(smallGuest(), 'initrd')}`, '--firmware=none', '--tpm=no', '--machine=twice', '--ram=256M'];
+test('a second start of the same machine names the holder and leaves the running one alone', {
+  timeout: 120_000,
+}, async () => {
+  const words = [
+    `--linux=${kernel()}`,
+    `--initrd=${join(smallGuest(), 'initrd')}`,
+    '--firmware=none',
+    '--tpm=no',
+    '--machine=twice',
+    '--ram=256M',
+  ];
   await using first = new Run(words);
   await first.seen(/vmspawn-small: ready/);
   refused(await vmspawn(words), new RegExp(`twice.*PID ${first.child.pid}`));
@@ -102,12 +120,20 @@ test('a second start of the same machine names the holder and leaves the running
   assert.equal((await first.ended).code, 0);
 });
 
-test('the same image is not given to two machines, whatever path leads to it', { timeout: 120_000 }, async () => {
+test('the same image is not given to two machines, whatever path leads to it', {
+  timeout: 120_000,
+}, async () => {
   using directory = scratch();
   const image = join(directory.path, 'disk.raw');
   writeFileSync(image, Buffer.alloc(1024 * 1024));
   symlinkSync(image, join(directory.path, 'link.raw'));
-  const guest = [`--linux=${kernel()}`, `--initrd=${join(smallGuest(), 'initrd')}`, '--firmware=none', '--tpm=no', '--ram=256M'];
+  const guest = [
+    `--linux=${kernel()}`,
+    `--initrd=${join(smallGuest(), 'initrd')}`,
+    '--firmware=none',
+    '--tpm=no',
+    '--ram=256M',
+  ];
   await using first = new Run([...guest, `--image=${image}`, '--machine=image-one']);
   await first.seen(/vmspawn-small: ready/);
   refused(
@@ -127,7 +153,10 @@ test('a socket path that is too long is refused', async () => {
   copyFileSync(kernel(), join(directory.path, 'vmlinuz'));
   const words = [`--linux=${join(directory.path, 'vmlinuz')}`, '--firmware=none', '--machine=long'];
   refused(await asNobody(words, long), /107/);
-  assert.deepEqual(readdirSync(join(long, 'vmspawn')).filter((name) => !name.startsWith('.')), []);
+  assert.deepEqual(
+    readdirSync(join(long, 'vmspawn')).filter((name) => !name.startsWith('.')),
+    [],
+  );
 });
 
 test('a full disk beside the image stops the start and leaves nothing behind', async () => {

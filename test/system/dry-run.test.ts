@@ -9,7 +9,15 @@ import { leftovers, Run, scratch, vmspawn } from './harness.ts';
 test('the script of a dry run starts the same machine by hand', { timeout: 180_000 }, async () => {
   using directory = scratch();
   const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
-  const dry = await vmspawn([`--image=${image}`, '--machine=by-hand', '--ram=256M', '--kvm=no', '--tpm=yes', '--dry-run', 'by=hand']);
+  const dry = await vmspawn([
+    `--image=${image}`,
+    '--machine=by-hand',
+    '--ram=256M',
+    '--kvm=no',
+    '--tpm=yes',
+    '--dry-run',
+    'by=hand',
+  ]);
   assert.equal(dry.code, 0, dry.stderr);
   assert.deepEqual(readdirSync(directory.path), ['uefi.raw'], 'a dry run makes nothing');
   const script = join(directory.path, 'start.sh');
@@ -50,7 +58,12 @@ test('the script puts several initrds together as vmspawn does', { timeout: 120_
 });
 
 test('a dry run as JSON is the plan', async () => {
-  const dry = await vmspawn([`--linux=${join(smallGuest(), 'vmlinuz')}`, '--machine=json', '--tpm=no', '--dry-run=json']);
+  const dry = await vmspawn([
+    `--linux=${join(smallGuest(), 'vmlinuz')}`,
+    '--machine=json',
+    '--tpm=no',
+    '--dry-run=json',
+  ]);
   assert.equal(dry.code, 0, dry.stderr);
   const plan: unknown = JSON.parse(dry.stdout);
   assert.ok(typeof plan === 'object' && plan !== null && 'format' in plan && 'machine' in plan);

@@ -5,7 +5,9 @@ import { probeKvm } from '../../src/host/kvm.ts';
 import { smallGuest } from '../guests.ts';
 import { Run } from './harness.ts';
 
-test('--kvm=auto boots with whatever works, with one warning where KVM does not', { timeout: 120_000 }, async () => {
+test('--kvm=auto boots with whatever works, with one warning where KVM does not', {
+  timeout: 120_000,
+}, async () => {
   const kvm = await probeKvm({ cache: { get: () => undefined, set: () => {} } });
   const guest = smallGuest();
   await using run = new Run([

@@ -8,7 +8,14 @@ import { leftovers, Run, scratch } from './harness.ts';
 test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_000 }, async () => {
   using directory = scratch();
   const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
-  const words = [`--image=${image}`, '--machine=early', '--ram=256M', '--kvm=no', '--tpm=yes', '--shutdown-timeout=1s'];
+  const words = [
+    `--image=${image}`,
+    '--machine=early',
+    '--ram=256M',
+    '--kvm=no',
+    '--tpm=yes',
+    '--shutdown-timeout=1s',
+  ];
   for (let delay = 0; delay <= 600; delay += 40) {
     await using run = new Run(words);
     await new Promise((resolve) => setTimeout(resolve, delay));
@@ -21,7 +28,9 @@ test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_
   }
 });
 
-test('a guest that ignores the power button is ended after the grace period, with status 1', { timeout: 120_000 }, async () => {
+test('a guest that ignores the power button is ended after the grace period, with status 1', {
+  timeout: 120_000,
+}, async () => {
   const guest = smallGuest();
   await using run = new Run([
     `--linux=${join(guest, 'vmlinuz')}`,

@@ -71,7 +71,9 @@ function supervisor(machine: string): number {
   return pid;
 }
 
-test('the guest gets what is typed; the terminal is as before when the guest has powered off', { timeout: 120_000 }, async () => {
+test('the guest gets what is typed; the terminal is as before when the guest has powered off', {
+  timeout: 120_000,
+}, async () => {
   using terminal = new Terminal('tty-off', []);
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('echo typed-by-a-user\r');

@@ -80,9 +80,7 @@ export class Qmp implements AsyncDisposable {
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('end', () => this.#ended());
     // A connection that breaks down is an 'error' first; its words are worth more than those of 'close'.
-    stream.on('error', (error) =>
-      this.#fail(new QmpConnectionError('The QMP connection to QEMU failed', { cause: error })),
-    );
+    stream.on('error', (error) => this.#fail(new QmpConnectionError(brokenWords(error), { cause: error })));
     stream.on('close', () => this.#ended());
   }
 
@@ -311,4 +309,10 @@ export class Qmp implements AsyncDisposable {
       );
     });
   }
+}
+
+/** QEMU quits without having read the line end behind `quit`, which Linux reports as a reset of the socket. */
+function brokenWords(error: NodeJS.ErrnoException): string {
+  const closed = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+  return closed ? 'QEMU closed its QMP connection' : 'The QMP connection to QEMU failed';
 }

@@ -195,12 +195,19 @@ describe('Qmp with a peer that is not well', () => {
   test('breaks with an error of the stream, which is the cause', async () => {
     const { peer, qmp } = await negotiated();
     const call = rejection(qmp.execute('cont'));
-    const cause = new Error('ECONNRESET');
+    const cause = Object.assign(new Error('read failed'), { code: 'EIO' });
     peer.destroy(cause);
     const error = await call;
     assert.ok(error instanceof QmpConnectionError);
+    assert.equal(error.message, 'The QMP connection to QEMU failed');
     assert.equal(error.cause, cause);
     assert.equal(qmp.failure, error);
+  });
+
+  test('is reset, as by a QEMU that ends with a line end unread', async () => {
+    const { peer, qmp } = await negotiated();
+    peer.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+    assert.equal((await qmp.closed).message, 'QEMU closed its QMP connection');
   });
 
   test('answers with another shape than promised', async () => {

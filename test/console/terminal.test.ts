@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { pattern } from './pattern.ts';
 import { fixture, Scratch, Terminal, until } from './session.ts';
 
 /** Flags of the open file behind standard input of a process, as /proc shows them (octal). */
@@ -131,4 +133,83 @@ test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async
     [],
   );
   assertRestored(scratch);
+});
+
+test('a signal that somebody else handles is left to them', async () => {
+  using scratch = new Scratch();
+  await using terminal = new Terminal(script('interactive', 'echo', 'listen'), scratch);
+  await terminal.shows('READY');
+  process.kill(Number((await scratch.line('started'))['started']), 'SIGTERM');
+  await terminal.exited;
+  assert.equal(scratch.text('status'), '0\n');
+  assert.deepEqual(
+    scratch.lines().filter((line) => 'handled' in line || 'end' in line),
+    [{ handled: true }, { end: 'console-closed' }],
+  );
+  assertRestored(scratch);
+});
+
+test('started in the background it waits for the foreground; read-only it runs and leaves the modes alone', async () => {
+  using scratch = new Scratch();
+  const command = `'${process.execPath}' '${fixture}'`;
+  const job = `set -m; stty -g >before; grep flags /proc/self/fdinfo/0 >>before
+    ${command} read-only flood:100 2>errors & wait
+    ${command} interactive echo 2>>errors &
+    until grep -q '^State:.T' /proc/$!/status; do sleep 0.05; done
+    stty -g >stopped; fg >/dev/null
+    stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY\r\n');
+  assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
+  assert.deepEqual(scratch.lines().at(1), { end: 'console-closed' });
+  terminal.write('\x04');
+  await terminal.exited;
+  assertRestored(scratch);
+});
+
+test('where the terminal cannot be opened anew, its flags stay untouched as well', async () => {
+  for (const [prefix, guest] of [
+    ['', 'echo'],
+    // Without a controlling terminal there is no /dev/tty either.
+    ['setsid -w', 'echo'],
+    ['setsid -w', 'flood:300000'],
+  ] as const) {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(
+      script('interactive', guest).replace(/^ *'.*$/m, (line) => `FOREIGN=1 ${prefix} ${line}`),
+      scratch,
+    );
+    if (guest === 'echo') {
+      await terminal.shows('READY\r\n');
+      assert.equal(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
+      terminal.write('\r\x03\xff\x04');
+    }
+    await terminal.exited;
+    if (guest === 'echo') {
+      const received = scratch.lines().map((line) => String(line['received'] ?? ''));
+      assert.equal(received.join(''), Buffer.from('\r\x03\xff\x04').toString('hex'));
+    } else {
+      assert.ok(terminal.output.subarray(0, 300_000).equals(pattern(0, 300_000)));
+    }
+    assert.equal(scratch.text('status'), '0\n');
+    assertRestored(scratch);
+  }
+});
+
+test('keepTerminalMode puts back what QEMU leaves behind', async () => {
+  for (const way of ['dispose', 'SIGHUP']) {
+    using scratch = new Scratch();
+    const keeper = join(__dirname, 'fixtures', 'keeper.cjs');
+    const command = script()
+      .replace(fixture, keeper)
+      .replace(/2>errors/, `${way} 2>errors`);
+    await using terminal = new Terminal(command, scratch);
+    const { modes } = await scratch.line('modes');
+    await scratch.line('started');
+    assert.notEqual(modes, scratch.text('before').split('\n')[0]);
+    assert.notEqual(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
+    await terminal.exited;
+    assert.equal(scratch.text('status'), way === 'dispose' ? '137\n' : '129\n');
+    assertRestored(scratch);
+  }
 });

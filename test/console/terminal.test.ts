@@ -90,13 +90,16 @@ for (const [way, status] of [
 ] as const) {
   test(`the terminal is as before after: ${way}`, async () => {
     using scratch = new Scratch();
-    await using terminal = new Terminal(script('interactive', 'echo', way), scratch);
+    const command = script('interactive', 'echo', way).replace('2>errors', '');
+    await using terminal = new Terminal(command, scratch);
     await terminal.shows('READY');
     terminal.write('\x1d\x1d\x1d');
     await terminal.exited;
     assert.equal(scratch.text('status'), `${status}\n`);
     assertRestored(scratch);
-    assert.equal(scratch.text('errors').includes('a defect'), way === 'throw');
+    assert.ok(terminal.output.includes('\x1b[!p'));
+    // Printed after the terminal got its line ends back.
+    assert.equal(terminal.output.includes('Error: a defect\r\n'), way === 'throw');
   });
 }
 

@@ -59,7 +59,7 @@ test('5 MB arrive complete and in order: terminal', async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await scratch.line('disposed');
-  await terminal.exited;
+  await terminal.over();
   assertFlood(terminal.output.subarray(0, FLOOD));
 });
 

@@ -35,7 +35,7 @@ test('all bytes pass both ways as they are, and line ends too', async () => {
   const sent = Buffer.concat([all.subarray(5), all.subarray(0, 5)]);
   const at = terminal.output.length;
   terminal.write(sent);
-  await terminal.exited;
+  await terminal.over();
   const received = scratch.lines().map((line) => String(line['received'] ?? ''));
   assert.equal(received.join(''), sent.toString('hex'));
   assert.deepEqual(terminal.output.subarray(at, at + 256), sent);
@@ -56,7 +56,7 @@ test('Ctrl-] three times ends, even when the guest does not read; one alone reac
       await terminal.shows('\x1da');
     }
     terminal.write('\x1d\x1d\x1d');
-    await terminal.exited;
+    await terminal.over();
     assert.deepEqual((await scratch.line('end'))['end'], 'hotkey');
     assert.equal(scratch.text('status'), '0\n');
     assertRestored(scratch);
@@ -74,7 +74,7 @@ for (const [signal, status] of [
     await using terminal = new Terminal(`ulimit -c 0; ${script('interactive', 'full-screen')}`, scratch);
     await terminal.shows('EDITOR');
     process.kill(Number((await scratch.line('started'))['started']), signal);
-    await terminal.exited;
+    await terminal.over();
     assert.equal(scratch.text('status'), `${status}\n`);
     assertRestored(scratch);
     const said = terminal.output.toString('latin1');
@@ -94,7 +94,7 @@ for (const [way, status] of [
     await using terminal = new Terminal(command, scratch);
     await terminal.shows('READY');
     terminal.write('\x1d\x1d\x1d');
-    await terminal.exited;
+    await terminal.over();
     assert.equal(scratch.text('status'), `${status}\n`);
     assertRestored(scratch);
     assert.ok(terminal.output.includes('\x1b[!p'));
@@ -117,7 +117,7 @@ test('stopped from outside the terminal is as before, continued it is raw again'
   // Still in the line discipline's hands they would come as \n and a signal.
   await until(() => scratch.lines().some((line) => line['received'] === '0d03'), 'raw bytes');
   terminal.write('\x04');
-  await terminal.exited;
+  await terminal.over();
   assertRestored(scratch);
 });
 
@@ -129,7 +129,7 @@ test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async
   terminal.write('abc\n\x1d\x1d\x1d\n');
   await terminal.shows('abc');
   terminal.write('\x03');
-  await terminal.exited;
+  await terminal.over();
   assert.equal(scratch.text('status'), '130\n');
   assert.deepEqual(
     scratch.lines().filter((line) => 'received' in line || 'end' in line),
@@ -143,7 +143,7 @@ test('a signal that somebody else handles is left to them', async () => {
   await using terminal = new Terminal(script('interactive', 'echo', 'listen'), scratch);
   await terminal.shows('READY');
   process.kill(Number((await scratch.line('started'))['started']), 'SIGTERM');
-  await terminal.exited;
+  await terminal.over();
   assert.equal(scratch.text('status'), '0\n');
   assert.deepEqual(
     scratch.lines().filter((line) => 'handled' in line || 'end' in line),
@@ -166,7 +166,7 @@ test('started in the background it waits for the foreground; read-only it runs a
   assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
   assert.deepEqual(scratch.lines().at(1), { end: 'console-closed' });
   terminal.write('\x04');
-  await terminal.exited;
+  await terminal.over();
   assertRestored(scratch);
 });
 
@@ -187,7 +187,7 @@ test('where the terminal cannot be opened anew, its flags stay untouched as well
       assert.equal(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
       terminal.write('\r\x03\xff\x04');
     }
-    await terminal.exited;
+    await terminal.over();
     if (guest === 'echo') {
       const received = scratch.lines().map((line) => String(line['received'] ?? ''));
       assert.equal(received.join(''), Buffer.from('\r\x03\xff\x04').toString('hex'));
@@ -211,7 +211,7 @@ test('keepTerminalMode puts back what QEMU leaves behind', async () => {
     await scratch.line('started');
     assert.notEqual(modes, scratch.text('before').split('\n')[0]);
     assert.notEqual(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
-    await terminal.exited;
+    await terminal.over();
     assert.equal(scratch.text('status'), way === 'dispose' ? '137\n' : '129\n');
     assertRestored(scratch);
   }

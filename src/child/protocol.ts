@@ -81,7 +81,10 @@ export function encodeRequest(request: ExecRequest): { message: Buffer; descript
   refuse(descriptors.length > maximumTargets, `${descriptors.length} descriptors are too many`);
   refuse(new Set(targets).size !== targets.length, 'A descriptor number is asked for twice');
   for (const target of targets) {
-    refuse(!Number.isInteger(target) || target < 0 || target > maximumTarget, `No descriptor number: ${target}`);
+    refuse(
+      !Number.isInteger(target) || target < 0 || target > maximumTarget,
+      `No descriptor number: ${target}`,
+    );
   }
   for (const word of words) refuse(word.includes('\0'), `A NUL character in ${JSON.stringify(word)}`);
 

@@ -69,12 +69,15 @@ export interface ReceivedMessage {
   readonly descriptors: readonly number[];
 }
 
+let controlBuffer: Buffer | undefined;
+
 /**
  * Receives bytes and descriptors (recvmsg(2)) without blocking; null when there is nothing yet. Throws
  * SystemCallError, DescriptorsTruncatedError (what did arrive is closed).
  */
 export function receiveDescriptors(socket: number, buffer: Uint8Array): ReceivedMessage | null {
-  const control = Buffer.alloc(controlSpace(maximumDescriptors));
+  controlBuffer ??= Buffer.alloc(controlSpace(maximumDescriptors));
+  const control = controlBuffer;
   const { header, keep } = messageHeader(buffer, control);
   let length = -1;
   while (length === -1) {

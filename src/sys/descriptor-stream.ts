@@ -18,6 +18,9 @@ export class TooManyDescriptorsError extends Error {
   }
 }
 
+/** What all streams receive into, before a copy of the right size is handed on. */
+let scratch: Buffer | undefined;
+
 /** Open streams. Nothing but their poll handle refers to some of them, and a collected handle stops polling. */
 const open = new Set<DescriptorStream>();
 
@@ -202,10 +205,10 @@ export class DescriptorStream extends Duplex {
   };
 
   #receive(): void {
-    const buffer = Buffer.allocUnsafe(READ_SIZE);
+    scratch ??= Buffer.allocUnsafeSlow(READ_SIZE);
     let message: ReturnType<typeof receiveDescriptors>;
     try {
-      message = receiveDescriptors(this.#fd, buffer);
+      message = receiveDescriptors(this.#fd, scratch);
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error(String(error)));
       return;
@@ -219,10 +222,7 @@ export class DescriptorStream extends Duplex {
       this.destroy(new TooManyDescriptorsError(pending));
       return;
     }
-    // A chunk of a few bytes must not keep 64 KiB alive in somebody's queue.
-    const chunk =
-      length < READ_SIZE / 4 ? Buffer.from(buffer.subarray(0, length)) : buffer.subarray(0, length);
-    this.#reading = length > 0 && this.push(chunk);
+    this.#reading = length > 0 && this.push(Buffer.from(scratch.subarray(0, length)));
     if (length === 0) this.push(null);
     if (!this.#reading) this.#watch();
   }

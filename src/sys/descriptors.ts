@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { check, libc } from './koffi.ts';
 
 const fcntl = libc<[number, number, number], number>('int fcntl(int, int, long)');
@@ -42,7 +43,14 @@ export function setNonBlocking(fd: number): void {
   check('fcntl(F_SETFL)', fcntl(fd, F_SETFL, check('fcntl(F_GETFL)', fcntl(fd, F_GETFL, 0)) | O_NONBLOCK));
 }
 
-/** Marks all descriptors from `first` on, so that execve closes them (close_range(2)). Throws SystemCallError. */
+/**
+ * Marks all descriptors from `first` on, so that execve closes them: close_range(2), or one by one on kernels before
+ * 5.11. Throws the error of reading /proc/self/fd.
+ */
 export function closeOnExecFrom(first: number): void {
-  check('close_range', syscall(CLOSE_RANGE, first, 0xffffffff, CLOSE_RANGE_CLOEXEC));
+  if (syscall(CLOSE_RANGE, first, 0xffffffff, CLOSE_RANGE_CLOEXEC) === 0) return;
+  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
+    // Among them is the one that the listing was read with, which is closed by now: no error.
+    if (fd >= first) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
 }

@@ -1,6 +1,7 @@
 import { koffi, libc, SystemCallError } from './koffi.ts';
 
 const execveCall = libc<[Buffer, Buffer, Buffer], number>('int execve(void *, void *, void *)');
+const exitCall = libc<[number], void>('void _exit(int)');
 const setsid = libc<[], number>('int setsid(void)');
 
 /**
@@ -21,6 +22,12 @@ export function execve(
   argv.keep();
   envp.keep();
   throw new SystemCallError('execve', errno);
+}
+
+/** Ends at once (_exit(2)), without handlers and without waiting for threads, as process.exit does. */
+export function exitNow(status: number): never {
+  exitCall(status);
+  throw new Error('_exit returned');
 }
 
 /** Leaves the session and process group of the terminal (setsid(2)); false when we lead a group already. */

@@ -5,7 +5,10 @@ import { koffi, libc, SystemCallError } from './koffi.ts';
 const fcntl = libc<[number, number, Buffer], number>('int fcntl(int, int, void *)');
 
 const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
 const F_WRLCK = 1;
+
+export type LockMode = 'exclusive' | 'shared';
 
 /** Who holds a lock, in its own words: written into the lock file, because OFD locks have no owner that can be asked. */
 export interface LockHolder {
@@ -32,14 +35,14 @@ export interface OfdLock extends Disposable, AsyncDisposable {
 }
 
 /**
- * Takes an exclusive lock on a file (open file description lock, fcntl(2) F_OFD_SETLK), making the file with mode 0600
- * when it is not there, and writes `name` and our PID into it. The file is never removed: who removes a lock file lets
+ * Takes a lock on a file (open file description lock, fcntl(2) F_OFD_SETLK), making the file with mode 0600 when it is
+ * not there, and writes `name` and our PID into it (of several holders of a shared lock the last one is named). The file is never removed: who removes a lock file lets
  * two holders in. Throws LockHeldError, SystemCallError, or the error of open(2).
  */
-export function acquireLock(path: string, name: string): OfdLock {
+export function acquireLock(path: string, name: string, mode: LockMode = 'exclusive'): OfdLock {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    if (!lockDescriptor(fd)) throw new LockHeldError(path, readHolder(fd));
+    if (!lockDescriptor(fd, mode)) throw new LockHeldError(path, readHolder(fd));
     ftruncateSync(fd, 0);
     writeSync(fd, `${process.pid} ${name.replaceAll('\n', ' ')}\n`, 0);
   } catch (error) {
@@ -65,11 +68,11 @@ export function acquireLock(path: string, name: string): OfdLock {
   return lock;
 }
 
-/** Tries to lock the whole of an open, writable file; false when somebody else has it. Throws SystemCallError. */
-export function lockDescriptor(fd: number): boolean {
+/** Tries to lock the whole of an open file (opened for writing when exclusive); false when somebody else has it. Throws SystemCallError. */
+export function lockDescriptor(fd: number, mode: LockMode = 'exclusive'): boolean {
   // struct flock of 64-bit Linux: i16 type, i16 whence, i64 start, i64 length, i32 pid. Zeros: from 0 to the end.
   const request = Buffer.alloc(32);
-  request.writeInt16LE(F_WRLCK, 0);
+  request.writeInt16LE(mode === 'exclusive' ? F_WRLCK : F_RDLCK, 0);
   if (fcntl(fd, F_OFD_SETLK, request) === 0) return true;
   const errno = koffi().errno();
   if (errno === os.errno.EAGAIN || errno === os.errno.EACCES) return false;

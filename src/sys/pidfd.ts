@@ -10,6 +10,9 @@ const syscall = libc<[number, number, number, number, number], number>(
 const PIDFD_SEND_SIGNAL = 424;
 const PIDFD_OPEN = 434;
 
+/** Handles that poll: a collected one stops without a word. */
+const polling = new Set<PollHandle>();
+
 /** A process that cannot be mistaken for a later one with the same PID (pidfd_open(2)). */
 export interface Pidfd extends Disposable, AsyncDisposable {
   /** Close-on-exec. */
@@ -27,6 +30,12 @@ export function openPidfd(pid: number): Pidfd {
   let handle: PollHandle | undefined;
   let exited: Promise<void> | undefined;
   let open = true;
+  const stop = () => {
+    if (handle === undefined) return;
+    polling.delete(handle);
+    handle.close();
+    handle = undefined;
+  };
   const pidfd: Pidfd = {
     fd,
     pid,
@@ -34,10 +43,10 @@ export function openPidfd(pid: number): Pidfd {
       exited ??= new Promise((resolve) => {
         if (!open) return;
         handle = koffi().node.poll(fd, { readable: true }, () => {
-          handle?.close();
-          handle = undefined;
+          stop();
           resolve();
         });
+        polling.add(handle);
       });
       return exited;
     },
@@ -47,8 +56,7 @@ export function openPidfd(pid: number): Pidfd {
     [Symbol.dispose]() {
       if (!open) return;
       open = false;
-      handle?.close();
-      handle = undefined;
+      stop();
       closeSync(fd);
     },
     async [Symbol.asyncDispose]() {

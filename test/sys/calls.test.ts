@@ -141,6 +141,17 @@ test('the descriptor limit is read and set; the parent tells what it was', () =>
   assert.equal(parseDescriptorLimit('Max processes 1 1 '), null);
 });
 
+test('the soft limit that the shell set is found again behind the one that Node raised', () => {
+  const result = spawnSync(
+    'sh',
+    ['-c', 'ulimit -Sn 777; "$@"; exit $?', 'sh', process.execPath, join(__dirname, 'fixtures/limits.cjs')],
+    { encoding: 'utf8' },
+  );
+  assert.equal(result.status, 0, result.stderr);
+  const { hard } = descriptorLimit();
+  assert.deepEqual(JSON.parse(result.stdout), { now: { soft: hard, hard }, original: { soft: 777, hard } });
+});
+
 const notifyServer = `
 import socket,sys
 s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)

@@ -155,8 +155,7 @@ function onContinue(): void {
 }
 
 function listen(): void {
-  // Before the message of an uncaught exception is printed: without output processing it becomes a staircase.
-  process.on('uncaughtExceptionMonitor', restoreAll);
+  // Comes before the message of an uncaught exception is printed, which else becomes a staircase.
   process.on('exit', restoreAll);
   for (const signal of fatalSignals) process.on(signal, onFatalSignal);
   process.on('SIGTSTP', onStop);
@@ -164,7 +163,6 @@ function listen(): void {
 }
 
 function unlisten(): void {
-  process.removeListener('uncaughtExceptionMonitor', restoreAll);
   process.removeListener('exit', restoreAll);
   for (const signal of fatalSignals) process.removeListener(signal, onFatalSignal);
   process.removeListener('SIGTSTP', onStop);

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import { receiveDescriptors, sendDescriptors } from './ancillary.ts';
-import { koffi, libc, type PollEvents, type PollHandle } from './koffi.ts';
+import { koffi, libc, type PollEvents, type PollHandle, SystemCallError } from './koffi.ts';
 
 const shutdown = libc<[number, number], number>('int shutdown(int, int)');
 
@@ -28,11 +28,14 @@ const open = new Set<DescriptorStream>();
  * A duplex byte stream over a connected Unix stream socket that carries descriptors both ways. Takes the descriptor
  * over; destroy() or disposal closes it, together with received descriptors that nobody took. Ordinary stream rules
  * hold: nothing is read from the socket while the reader is paused, write() says when to wait for 'drain', end() shuts
- * the sending side down, the peer's end is 'end', a failed system call is 'error' with a SystemCallError.
+ * the sending side down, the peer's end is 'end', a failed system call is 'error' with a SystemCallError. With
+ * `ignoreClosedPeer` what is written to a peer that is gone is thrown away instead: an error would destroy the stream,
+ * together with what the peer sent last and nobody has read yet.
  */
 export class DescriptorStream extends Duplex {
   readonly #fd: number;
   readonly #maximum: number;
+  readonly #ignoreClosedPeer: boolean;
   #handle: PollHandle | undefined;
   #reading = false;
   #unfinished: (() => void) | undefined;
@@ -49,11 +52,13 @@ export class DescriptorStream extends Duplex {
     {
       maximumPending = 1024,
       allowHalfOpen = true,
-    }: { maximumPending?: number; allowHalfOpen?: boolean } = {},
+      ignoreClosedPeer = false,
+    }: { maximumPending?: number; allowHalfOpen?: boolean; ignoreClosedPeer?: boolean } = {},
   ) {
     super({ allowHalfOpen });
     this.#fd = fd;
     this.#maximum = maximumPending;
+    this.#ignoreClosedPeer = ignoreClosedPeer;
     open.add(this);
   }
 
@@ -123,6 +128,11 @@ export class DescriptorStream extends Duplex {
           rest = rest.subarray(sent);
         }
       } catch (error) {
+        const code = error instanceof SystemCallError ? error.code : undefined;
+        if (this.#ignoreClosedPeer && (code === 'EPIPE' || code === 'ECONNRESET')) {
+          this.#finishWrite(callback, null);
+          return;
+        }
         this.#finishWrite(callback, error instanceof Error ? error : new Error(String(error)));
         return;
       }

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { forwardConsole } from '../../src/console/forward.ts';
+import { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
 import { pipe } from '../../src/sys/descriptors.ts';
+import { socketpair } from '../../src/sys/socketpair.ts';
 import { pattern } from './pattern.ts';
 import { fixture, Scratch, Terminal, until } from './session.ts';
 
@@ -13,8 +17,14 @@ class Run implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
 
-  constructor(scratch: Scratch, words: readonly string[], stdio: StdioOptions) {
-    this.child = spawn(process.execPath, [fixture, ...words], { stdio, env: scratch.environment });
+  constructor(
+    scratch: Scratch,
+    words: readonly string[],
+    stdio: StdioOptions,
+    extra: NodeJS.ProcessEnv = {},
+  ) {
+    const env = { ...scratch.environment, ...extra };
+    this.child = spawn(process.execPath, [fixture, ...words], { stdio, env });
     this.exited = new Promise((resolve) => this.child.once('exit', resolve));
   }
 
@@ -49,7 +59,7 @@ test('5 MB arrive complete and in order: terminal', async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await scratch.line('disposed');
-  await terminal.exited;
+  await terminal.over();
   assertFlood(terminal.output.subarray(0, FLOOD));
 });
 
@@ -105,6 +115,123 @@ test('piped input reaches the guest, the hotkey is data there, its end ends the 
     );
   }
   closeSync(file);
+});
+
+test('pipes that cannot be opened anew: all arrives, and their flags stay untouched', async () => {
+  using scratch = new Scratch();
+  const [readEnd, writeEnd] = pipe();
+  const [inputEnd, feedEnd] = pipe();
+  const flags = () => readFileSync(`/proc/self/fdinfo/${writeEnd}`, 'latin1').split('\n')[1];
+  const before = flags();
+  await using run = new Run(scratch, ['interactive', `flood:${FLOOD}`], [inputEnd, writeEnd, 'inherit'], {
+    FOREIGN: '1',
+  });
+  await scratch.line('started');
+  assert.equal(flags(), before);
+  closeSync(writeEnd);
+  closeSync(inputEnd);
+  assertFlood(await collect(new Socket({ fd: readEnd })));
+  assert.equal(await run.exited, 0);
+  closeSync(feedEnd);
+});
+
+test('disposal writes out what the guest said last, although the reader is slow and the user types', async () => {
+  const [ours, theirs] = socketpair();
+  const [readEnd, writeEnd] = pipe();
+  const [inputEnd, feedEnd] = pipe();
+  await using console = new DescriptorStream(ours, { ignoreClosedPeer: true });
+  const guest = new DescriptorStream(theirs);
+  const forwarder = forwardConsole({
+    console,
+    input: inputEnd,
+    output: writeEnd,
+    mode: 'interactive',
+    onEnd: () => assert.fail('nothing is reported once disposal has begun'),
+    drainTimeout: 60_000,
+  });
+  await new Promise((resolve) => guest.write(pattern(0, 300_000), resolve));
+  guest.destroy();
+  writeSync(feedEnd, 'typed after the guest has gone');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const disposed = forwarder[Symbol.asyncDispose]();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const received = collect(new Socket({ fd: readEnd }));
+  await disposed;
+  closeSync(writeEnd);
+  assert.ok((await received).equals(pattern(0, 300_000)));
+  closeSync(inputEnd);
+  closeSync(feedEnd);
+});
+
+test('disposal does not wait for a guest that is silent, nor for ever for a reader', async () => {
+  for (const size of [100, 300_000]) {
+    const [ours, theirs] = socketpair();
+    const [readEnd, writeEnd] = pipe();
+    await using console = new DescriptorStream(ours);
+    await using guest = new DescriptorStream(theirs);
+    const forwarder = forwardConsole({
+      console,
+      input: null,
+      output: writeEnd,
+      mode: 'read-only',
+      onEnd: () => assert.fail('no end'),
+      drainTimeout: size === 100 ? 2 ** 31 - 1 : 50,
+    });
+    guest.write(pattern(0, size));
+    await forwarder[Symbol.asyncDispose]();
+    await forwarder[Symbol.asyncDispose]();
+    const data = Buffer.alloc(size);
+    const length = readSync(readEnd, data);
+    assert.ok(data.subarray(0, length).equals(pattern(0, length)));
+    assert.equal(length === size, size === 100);
+    closeSync(readEnd);
+    closeSync(writeEnd);
+  }
+});
+
+test('the signal, a console that fails, one that is over already, and a closed output are reported once', async () => {
+  const [readEnd, writeEnd] = pipe();
+  const ends: string[] = [];
+  const over = new PassThrough();
+  over.destroy();
+  const cases = [
+    {
+      stream: new PassThrough(),
+      output: writeEnd,
+      act: (_: PassThrough, abort: AbortController) => abort.abort(),
+      reason: 'aborted',
+    },
+    { stream: over, output: writeEnd, act: () => {}, reason: 'console-closed' },
+    { stream: new PassThrough(), output: 9999, act: () => {}, reason: 'output-closed' },
+    {
+      stream: new PassThrough(),
+      output: writeEnd,
+      act: (stream: PassThrough) => stream.destroy(new Error('reset')),
+      reason: 'console-closed',
+    },
+  ];
+  for (const { stream, output, act, reason } of cases) {
+    const abort = new AbortController();
+    const ended = new Promise<void>((resolve) => {
+      const forwarder = forwardConsole({
+        console: stream,
+        input: null,
+        output,
+        mode: 'interactive',
+        signal: abort.signal,
+        onEnd: (end) => {
+          ends.push(end.reason);
+          resolve(forwarder[Symbol.asyncDispose]());
+        },
+      });
+    });
+    act(stream, abort);
+    await ended;
+    assert.deepEqual(ends.splice(0), [reason]);
+    stream.destroy();
+  }
+  closeSync(readEnd);
+  closeSync(writeEnd);
 });
 
 test('a closed output ends forwarding', async () => {

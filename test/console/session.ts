@@ -58,15 +58,19 @@ export async function until<T>(ask: () => T | undefined | false, what: string): 
   throw new Error(`Waited in vain for ${what}`);
 }
 
-/** A shell script in a terminal of its own. */
+const over = '\x01over\x01';
+
+/**
+ * A shell script in a terminal of its own. The shell stays until disposal: with a session's first process the kernel
+ * throws away what the terminal has not shown yet.
+ */
 export class Terminal implements AsyncDisposable {
   readonly #pty;
   readonly #chunks: Buffer[] = [];
-  readonly exited: Promise<number>;
-  #over = false;
+  readonly #exited: Promise<void>;
 
   constructor(script: string, scratch: Scratch) {
-    this.#pty = spawn('/bin/sh', ['-c', script], {
+    this.#pty = spawn('/bin/sh', ['-c', `${script}\nprintf '\\001over\\001'; exec sleep 3600`], {
       cols: 80,
       rows: 24,
       encoding: null,
@@ -75,12 +79,7 @@ export class Terminal implements AsyncDisposable {
     });
     // With encoding null chunks are Buffers, whatever the types say.
     this.#pty.onData((data) => this.#chunks.push(Buffer.from(data)));
-    this.exited = new Promise((resolve) =>
-      this.#pty.onExit(({ exitCode }) => {
-        this.#over = true;
-        resolve(exitCode);
-      }),
-    );
+    this.#exited = new Promise((resolve) => this.#pty.onExit(() => resolve()));
   }
 
   get pid(): number {
@@ -101,6 +100,11 @@ export class Terminal implements AsyncDisposable {
     await until(() => this.output.includes(text, 0, 'latin1'), JSON.stringify(text));
   }
 
+  /** Waits until the script is over and all of its output is here. */
+  async over(): Promise<void> {
+    await this.shows(over);
+  }
+
   pause(): void {
     this.#pty.pause();
   }
@@ -110,7 +114,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#over) this.#pty.kill('SIGKILL');
-    await this.exited;
+    this.#pty.kill('SIGKILL');
+    await this.#exited;
   }
 }

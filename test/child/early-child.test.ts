@@ -327,7 +327,9 @@ for (const flavour of ['native', 'node'] as const) {
     });
     const until = (pattern: RegExp) =>
       new Promise<void>((resolve) => {
-        const look = () => pattern.test(text) && (qmp.off('data', look), resolve());
+        const look = () => {
+          if (pattern.test(text)) resolve();
+        };
         qmp.on('data', look);
         look();
       });

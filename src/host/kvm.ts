@@ -1,13 +1,8 @@
 import { execFile } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
+import type { FactCache } from './cache.ts';
 import type { Usable } from './facts.ts';
-
-/** What was found out before, by a key that changes whenever the answer may. Values are plain JSON; check them. */
-export interface FactCache {
-  get(key: string): unknown;
-  set(key: string, value: unknown): void;
-}
 
 export interface KvmProbeOptions {
   readonly cache?: FactCache;

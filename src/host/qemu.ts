@@ -1,13 +1,8 @@
 import { statSync } from 'node:fs';
+import type { FactCache } from './cache.ts';
 import type { QemuFacts, Usable } from './facts.ts';
 import { findProgram } from './find.ts';
 import { type Answer, askQemu, type Question } from './qemu-session.ts';
-
-/** Keeps facts between runs. What comes out of it is foreign data. */
-export interface FactCache {
-  get(key: string): unknown;
-  set(key: string, value: unknown): void;
-}
 
 type Version = readonly [number, number, number];
 

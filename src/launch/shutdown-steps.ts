@@ -6,6 +6,8 @@ export type Step = 'idle' | 'powerdown' | 'quit' | 'terminate' | 'kill' | 'stuck
 export type Input =
   /** Somebody wants the machine to end; `reason` is a sentence part such as `SIGTERM received`. */
   | { readonly type: 'request'; readonly reason: string }
+  /** The guest is not to be asked. */
+  | { readonly type: 'end'; readonly reason: string }
   /** The time of the step is over. */
   | { readonly type: 'late' }
   /** The time after which a guest that heeds the power button may be expected to be gone. */
@@ -42,6 +44,9 @@ export function move(
     case 'request':
       if (step === 'idle') return first(input.reason, guest, timeout);
       return further(step, `${input.reason} again`);
+    case 'end':
+      if (step === 'idle' || step === 'powerdown') return quit(`${input.reason}: ending the virtual machine`);
+      return further(step, `${input.reason} again`);
     case 'late':
       if (step === 'powerdown')
         return further(step, `The guest did not power off within ${seconds(timeout)}`);
@@ -67,7 +72,9 @@ function first(reason: string, guest: GuestState, timeout: number): Move {
     step: 'powerdown',
     effect: 'powerdown',
     deadline: timeout,
-    notice: `${reason}: powering the guest off, for which it has ${seconds(timeout)}.`,
+    notice: Number.isFinite(timeout)
+      ? `${reason}: powering the guest off, for which it has ${seconds(timeout)}.`
+      : `${reason}: powering the guest off.`,
   };
 }
 
@@ -109,7 +116,9 @@ function quit(why: string): Move {
 function remind(answered: boolean, guest: GuestState, timeout: number): Move {
   if (!answered) return quit('QEMU does not answer: ending the virtual machine');
   if (guest.shutdown !== null) return stay('powerdown');
-  const left = `It has ${seconds(timeout - REMINDER)} left; ask once more to end it now.`;
+  const left = Number.isFinite(timeout)
+    ? `It has ${seconds(timeout - REMINDER)} left; ask once more to end it now.`
+    : 'Ask once more to end it now.';
   return {
     ...stay('powerdown'),
     notice:

@@ -46,6 +46,8 @@ export class ShutdownLadder implements Disposable {
   readonly #options: ShutdownLadderOptions;
   readonly #clock: Clock;
   #step: Step = 'idle';
+  #forced = false;
+  #wanted = false;
   #deadline: Disposable | undefined;
   #reminder: Disposable | undefined;
   /** Ends the wait for the answer of the step before. */
@@ -67,6 +69,22 @@ export class ShutdownLadder implements Disposable {
     this.#apply({ type: 'request', reason });
   }
 
+  /** Ends the machine now, without asking the guest: somebody who knows what that means wants it so. */
+  end(reason: string): void {
+    this.#wanted = true;
+    this.#apply({ type: 'end', reason });
+  }
+
+  /** QEMU was told to end, or was ended; the guest had no say in it. */
+  get forced(): boolean {
+    return this.#forced;
+  }
+
+  /** ... and that is what was asked for. */
+  get wanted(): boolean {
+    return this.#wanted;
+  }
+
   [Symbol.dispose](): void {
     this.#apply({ type: 'exited' });
   }
@@ -85,6 +103,7 @@ export class ShutdownLadder implements Disposable {
       this.#deadline = this.#clock.after(next.deadline, () => this.#apply({ type: 'late' }));
     }
     if (next.notice !== null) notice(next.notice);
+    if (next.effect !== null && next.effect !== 'powerdown') this.#forced = true;
     switch (next.effect) {
       case 'powerdown': {
         const call = this.#execute('system_powerdown');

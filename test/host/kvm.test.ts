@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type FactCache, probeKvm } from '../../src/host/kvm.ts';
+import type { FactCache } from '../../src/host/cache.ts';
+import { probeKvm } from '../../src/host/kvm.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'vmspawn-test-'));
 after(() => rmSync(directory, { recursive: true }));

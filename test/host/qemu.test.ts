@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { FactCache } from '../../src/host/cache.ts';
 import { findProgram } from '../../src/host/find.ts';
-import { type FactCache, parseQemuFacts, probeQemu } from '../../src/host/qemu.ts';
+import { parseQemuFacts, probeQemu } from '../../src/host/qemu.ts';
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 

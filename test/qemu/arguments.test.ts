@@ -85,7 +85,7 @@ describe('renderArguments', () => {
       ],
       monitors: [{ chardev: 'qmp', mode: 'control' }],
       tpmdevs: [{ id: 'tpm0', type: 'emulator', chardev: 'tpm' }],
-      blockNodes: [{ 'node-name': 'a', driver: 'file', filename: '/a,b', cache: { direct: true } }],
+      blockNodes: [{ 'node-name': 'a', driver: 'file', filename: '/a,b', 'read-only': true }],
       netdevs: [{ type: 'user', id: 'net0' }],
       devices: [{ driver: 'virtio-rng-pci', id: 'rng', rng: 'rng0', addr: '1.0' }],
       extra: ['-device', 'help'],
@@ -102,7 +102,7 @@ describe('renderArguments', () => {
       ...['-chardev', 'socket,id=qmp,fd=3', '-chardev', 'socket,id=tpm,path=/run/a,,b,server=off'],
       ...['-chardev', 'stdio,id=console,signal=off,mux=on', '-chardev', 'null,id=gone'],
       ...['-mon', 'chardev=qmp,mode=control', '-tpmdev', 'emulator,id=tpm0,chardev=tpm'],
-      ...['-blockdev', '{"node-name":"a","driver":"file","filename":"/a,b","cache":{"direct":true}}'],
+      ...['-blockdev', '{"node-name":"a","driver":"file","filename":"/a,b","read-only":true}'],
       ...['-netdev', '{"type":"user","id":"net0"}'],
       ...['-device', '{"driver":"virtio-rng-pci","id":"rng","rng":"rng0","addr":"1.0"}'],
       ...[

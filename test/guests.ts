@@ -1,0 +1,3 @@
+export const smallGuest = (): string => process.env['VMSPAWN_GUEST_SMALL'] ?? '';
+export const debianImage = (): string => process.env['VMSPAWN_GUEST_DEBIAN'] ?? '';
+export const copyImage = (path: string, _directory: string): string => path;

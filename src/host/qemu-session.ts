@@ -34,8 +34,11 @@ export async function askQemu(
   // A build that is named qemu-kvm would take KVM first, and die where that cannot be used.
   const words = ['-machine', 'none', '-accel', 'tcg', '-accel', 'kvm', '-nodefaults', '-no-user-config'];
   words.push('-display', 'none', '-S', '-qmp', 'stdio');
+  // Nothing ever comes on descriptor 3. It makes QEMU end when we do, even by SIGKILL: a migration that breaks off is
+  // fatal, while the end of a monitor's connection is not.
+  words.push('-incoming', 'fd:3');
   // A group of its own, so that what a wrapper script has started ends with it.
-  const child = spawn(binary, words, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const child = spawn(binary, words, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], detached: true });
   // Without a free descriptor there are no pipes, whatever the types say; the 'error' comes later.
   const input: Writable | undefined = child.stdin;
   if (input === undefined) {
@@ -80,6 +83,7 @@ export async function askQemu(
   });
   // A program that reads nothing and ends: its own words say more than EPIPE.
   input.on('error', () => {});
+  child.stdio[3]?.on('error', () => {});
   child.on('error', (error) => fail(cannotStart(error)));
   const closed = new Promise<void>((resolve) => {
     child.on('close', (code, signal) => {

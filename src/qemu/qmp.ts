@@ -16,6 +16,7 @@ import {
   type QmpGreeting,
   type QmpMessage,
 } from './messages.ts';
+import { Waiters } from './waiters.ts';
 
 const MEBIBYTE = 1024 ** 2;
 const ORDINARY_LINE = MEBIBYTE;
@@ -62,8 +63,7 @@ export class Qmp implements AsyncDisposable {
   readonly #pending = new Map<number, Pending>();
   /** Given up by the caller, not yet answered; the value tells whether a large reply is due. */
   readonly #abandoned = new Map<number, boolean>();
-  /** Whoever waits for anything of this connection, to be told that it is lost. */
-  readonly #waiting = new Set<(error: QmpConnectionError) => void>();
+  readonly #waiters = new Waiters();
   readonly #listeners = new Set<Listener>();
   readonly #queues = new Set<EventQueue>();
   #greeting: QmpGreeting | undefined;
@@ -100,7 +100,8 @@ export class Qmp implements AsyncDisposable {
     signal?: AbortSignal | undefined;
     timeout?: number | undefined;
   } = {}): Promise<QmpGreeting> {
-    const greeting = await this.#wait<QmpGreeting>(
+    if (this.#failure !== undefined) throw this.#failure;
+    const greeting = await this.#waiters.wait<QmpGreeting>(
       (resolve) => {
         if (this.#greeting !== undefined) resolve(this.#greeting);
         else this.#greeted = resolve;
@@ -152,7 +153,7 @@ export class Qmp implements AsyncDisposable {
     const id = this.#lastId;
     const line = Buffer.from(`${JSON.stringify({ execute: name, arguments: values, id })}\r\n`);
     try {
-      return await this.#wait<unknown>(
+      return await this.#waiters.wait<unknown>(
         (resolve, reject) => {
           this.#pending.set(id, {
             command: name,
@@ -275,39 +276,12 @@ export class Qmp implements AsyncDisposable {
     this.#failure = error;
     this.#pending.clear();
     this.#abandoned.clear();
-    for (const lost of [...this.#waiting]) lost(error);
+    this.#waiters.fail(error);
     for (const queue of this.#queues) queue.end();
     this.#queues.clear();
     this.#listeners.clear();
     this.#stream.destroy();
     this.#announce(error);
-  }
-
-  /** A promise that also ends with the deadline, the signal or the connection; leaves no timer and no listener. */
-  #wait<T>(
-    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-    { signal, timeout }: { signal: AbortSignal | undefined; timeout: number },
-    late: () => Error,
-  ): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      if (this.#failure !== undefined) return reject(this.#failure);
-      const settle = (action: () => void) => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', aborted);
-        this.#waiting.delete(lost);
-        action();
-      };
-      const aborted = () => settle(() => reject(signal?.reason));
-      const lost = (error: QmpConnectionError) => settle(() => reject(error));
-      const timer = setTimeout(() => settle(() => reject(late())), Math.min(timeout, 2 ** 31 - 1));
-      signal?.addEventListener('abort', aborted, { once: true });
-      this.#waiting.add(lost);
-      start(
-        (value) => settle(() => resolve(value)),
-        (error) => settle(() => reject(error)),
-      );
-    });
   }
 }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { FactCache } from '../../src/host/cache.ts';
 import { findProgram } from '../../src/host/find.ts';
@@ -34,6 +37,11 @@ async function program(path: string, script: string): Promise<string> {
   await writeFile(path, `#!/bin/sh\n${script}\n`);
   await chmod(path, 0o755);
   return path;
+}
+
+/** The command line of a process, empty when it is gone. */
+function commandOf(pid: string): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
 /** The reason why a script under the name of QEMU is of no use. */
@@ -77,7 +85,7 @@ describe('findProgram', () => {
   });
 });
 
-describe('probeQemu', () => {
+describe('probeQemu', { timeout: 120_000 }, () => {
   test('reads a real QEMU, and asks it once only', async () => {
     const cache = new Memory();
     const facts = await probeQemu({ cache, path: PATH, architecture: 'x86_64' });
@@ -191,6 +199,24 @@ describe('probeQemu', () => {
       }),
       /it is QEMU 6\.1\.3, and 7\.2\.0 or newer is needed \(for -netdev as JSON\)/,
     );
+  });
+
+  test('a QEMU ends with the program that asks it, even by SIGKILL', async () => {
+    await using directory = await temporaryDirectory();
+    // Gets no question and no end of its input, so that it would run for ever.
+    await program(
+      join(directory.path, 'qemu-system-x86_64'),
+      'mkfifo "$0.in"; echo $$ > "$0.pid.new"; mv "$0.pid.new" "$0.pid"; exec /usr/bin/qemu-system-x86_64 "$@" <> "$0.in"',
+    );
+    const asker = spawn(process.execPath, [join(__dirname, '../fixtures/probe.cjs'), directory.path], {
+      stdio: 'ignore',
+    });
+    const pidFile = join(directory.path, 'qemu-system-x86_64.pid');
+    while (!existsSync(pidFile)) await setTimeout(10);
+    const pid = (await readFile(pidFile, 'utf8')).trim();
+    while (!(await commandOf(pid)).includes('-incoming')) await setTimeout(10);
+    asker.kill('SIGKILL');
+    while ((await commandOf(pid)) !== '') await setTimeout(10);
   });
 
   test('one that dies, talks rubbish, floods or hangs is refused with its words', async () => {

@@ -158,8 +158,19 @@ describe('renderArguments', () => {
       const socket = `${directory.path}/${each.path.replaceAll('\n', '')}.socket`;
       await using vm = await startQemu((descriptor) => ({
         ...minimal(guest),
+        memory: { size: 64 * 1024 ** 2 + 8192, max: 256 * 1024 ** 2, slots: 2 },
+        smp: { cpus: 2 },
+        sandbox: { obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' },
+        globals: [{ driver: 'virtio-blk-device', property: 'physical_block_size', value: 4096 }],
+        smbios11: [each.opaque],
+        objects: [{ 'qom-type': 'rng-random', id: 'rng0', filename: '/dev/urandom' }],
         fdSets: [{ set: 5, fd: descriptor, opaque: `o${each.opaque}` }],
-        chardevs: [{ id: 'other', backend: 'socket', path: socket, server: true }],
+        chardevs: [
+          { id: 'other', backend: 'socket', path: socket, server: true },
+          { id: 'nothing', backend: 'null' },
+          { id: 'terminal', backend: 'stdio', signal: false, mux: true },
+        ],
+        monitors: [{ chardev: 'terminal', mode: 'readline' }],
         blockNodes: [
           { 'node-name': 'file', driver: 'null-co', size: 1024 ** 2 },
           { 'node-name': 'raw', driver: 'raw', file: 'file' },
@@ -168,6 +179,7 @@ describe('renderArguments', () => {
         devices: [
           { driver: 'virtio-blk-pci', id: 'disk', drive: 'raw', serial: each.serial },
           { driver: 'virtio-net-pci', id: 'nic', netdev: 'net0' },
+          { driver: 'virtio-rng-pci', id: 'rng', rng: 'rng0' },
         ],
       }));
       const ask = async (command: string, values?: JsonObject) =>
@@ -181,6 +193,15 @@ describe('renderArguments', () => {
         await ask('qom-get', { path: '/machine/peripheral/disk', property: 'serial' }),
         JSON.stringify(each.serial),
       );
+      assert.equal(
+        await ask('query-memory-size-summary'),
+        JSON.stringify({ 'base-memory': 64 * 1024 ** 2 + 8192, 'plugged-memory': 0 }),
+      );
+      assert.equal(
+        await ask('qom-get', { path: '/machine/peripheral/disk', property: 'physical_block_size' }),
+        '4096',
+      );
+      assert.ok((await ask('query-cpus-fast')).includes('"cpu-index":1'));
       assert.ok((await ask('query-named-block-nodes')).includes('"node-name":"raw"'));
     }
   });

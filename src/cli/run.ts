@@ -1,6 +1,6 @@
 import { startBanner, useColour } from '../console/banner.ts';
 import { forwardConsole } from '../console/forward.ts';
-import { lineEnd } from '../console/terminal-mode.ts';
+import { keepTerminalMode, lineEnd } from '../console/terminal-mode.ts';
 import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import { startMachine } from '../launch/machine.ts';
@@ -39,6 +39,7 @@ export async function run(settings: Settings, environment: Environment): Promise
     else notifier.ready(machine);
     using _rest = trimMemoryAtRest();
     const outcome = await attend(machine, settings, environment);
+    machine.console?.destroy();
     if (outcome.error !== null) writeErr(`vmspawn: ${describeError(outcome.error)}\n`);
     notifier.exiting(outcome.status);
     return outcome.status;
@@ -63,7 +64,11 @@ async function attend(
       colour: useColour(environment, isTerminal(2)),
     }),
   );
-  if (machine.console === null) return await machine.exited;
+  if (machine.console === null) {
+    // A QEMU that was killed leaves the terminal as it was in its own use of it.
+    using _modes = mode === 'native' && isTerminal(0) ? keepTerminalMode(0) : null;
+    return await machine.exited;
+  }
   await using _console = forwardConsole({
     console: machine.console,
     input: mode === 'interactive' ? 0 : null,
@@ -71,6 +76,7 @@ async function attend(
     mode: mode === 'interactive' ? 'interactive' : 'read-only',
     onEnd: (end) => {
       if (end.reason === 'hotkey') machine.end('Ctrl-] pressed three times');
+      else if (end.reason === 'output-closed') machine.requestShutdown('Standard output closed');
       else if (end.reason === 'terminal-closed') machine.requestShutdown('Terminal closed');
       else if (end.reason === 'failed')
         showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);

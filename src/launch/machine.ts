@@ -102,16 +102,15 @@ async function enterQemu(
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
   const descriptors = stack.use(openDescriptors(plan.descriptors));
+  let console: DescriptorStream | null = null;
   try {
     const qmpDescriptor = descriptors.take('qmp');
     if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
     const qmp = stack.use(new Qmp(new DescriptorStream(qmpDescriptor)));
     const consoleDescriptor = descriptors.take('console');
-    const console = consoleDescriptor === null ? null : new DescriptorStream(consoleDescriptor);
-    if (console !== null) {
-      stack.defer(() => {
-        console.destroy();
-      });
+    if (consoleDescriptor !== null) {
+      // What is typed after QEMU has gone must not cost what it wrote before.
+      console = new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true });
     }
     await child.handOver(
       {
@@ -132,6 +131,7 @@ async function enterQemu(
     machine.supervise(stack.move());
     return machine;
   } catch (error) {
+    console?.destroy();
     const failure = await startFailure(error, child, auxiliaries, signal);
     // Before the daemons, which the stack would end first: QEMU would complain of their loss.
     await child[Symbol.asyncDispose]();

@@ -28,7 +28,10 @@ export class RunningMachine implements AsyncDisposable {
   readonly plan: Plan;
   /** QEMU's. */
   readonly pid: number;
-  /** The guest's console; null where it is the terminal itself or there is none. */
+  /**
+   * The guest's console; null where it is the terminal itself or there is none. Whoever reads it gets all that the guest
+   * wrote, also after the machine is gone; disposal closes it.
+   */
   readonly console: Duplex | null;
   /** Settles when QEMU is gone and everything has been given back. Never rejects. */
   readonly exited: Promise<Outcome>;
@@ -80,6 +83,7 @@ export class RunningMachine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.requestShutdown('The machine is not wanted any more');
     await this.exited;
+    this.console?.destroy();
   }
 
   #observe(event: QmpEvent): void {
@@ -114,6 +118,7 @@ export class RunningMachine implements AsyncDisposable {
     if (error !== null && status === 0) status = 1;
     try {
       await stack[Symbol.asyncDispose]();
+      this.#ladder[Symbol.dispose]();
     } catch (failure) {
       this.#parts.notice({
         level: 'warning',

@@ -144,3 +144,27 @@ unified_kernel() {
     done
     run objcopy "${arguments[@]}" "$stub" "$output"
 }
+
+# busybox_initrd TREE INIT OUTPUT MODULE...: an initrd of busybox, the script INIT as /init and the kernel modules with
+# what they depend on, for $version. What is missing in the kernel package is built into the kernel, or not there.
+busybox_initrd() {
+    local tree=$1 init=$2 output=$3 root=$work/initrd.root number=100 applet module word path
+    local -A loaded=()
+    mkdir -p "$root"/{bin,dev,proc,sys,tmp,root,modules}
+    cp "$tree/usr/bin/busybox" "$root/bin/busybox"
+    for applet in $("$root/bin/busybox" --list); do
+        [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+    done
+    install -m 755 "$init" "$root/init"
+    # Unpacked, under a number that gives the order: the guest then neither searches nor decompresses.
+    for module in "${@:4}"; do
+        while read -r word path _; do
+            if [ "$word" != insmod ] || [ -n "${loaded[$path]:-}" ]; then continue; fi
+            loaded[$path]=yes
+            xz -dc "$path" > "$root/modules/$number-$(basename "$path" .xz)"
+            number=$((number + 1))
+        done < <(modprobe -d "$tree/usr" -S "$version" --show-depends "$module" 2>> "$log")
+    done
+    [ "$number" -gt 100 ] || die 'none of the modules was found.'
+    (cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) > "$output" 2>> "$log"
+}

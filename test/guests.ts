@@ -13,6 +13,8 @@ export interface SmallGuest {
   readonly biosDisk: string;
   /** Raw image, boots under UEFI only. */
   readonly uefiDisk: string;
+  /** The unified kernel image that is on it. */
+  readonly unifiedKernel: string;
 }
 
 /** Password of the Debian guest's root. */
@@ -34,6 +36,7 @@ export function smallGuest(): SmallGuest {
     initrd: join(directory, 'initrd'),
     biosDisk: join(directory, 'disk.raw'),
     uefiDisk: join(directory, 'uefi.raw'),
+    unifiedKernel: join(directory, 'uki.efi'),
   };
 }
 

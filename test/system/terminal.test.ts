@@ -24,7 +24,9 @@ class Terminal implements Disposable {
       '--kvm=no',
       ...words,
     ];
-    const script = 'echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over';
+    // Ctrl-C goes to the shell as well; a trap, unlike an ignored signal, is not inherited.
+    const script =
+      'trap : INT; echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over';
     this.#pty = spawn('sh', ['-c', script, 'sh', ...command], { cols: 100, rows: 30 });
     this.#pty.onData((text) => {
       this.screen += text;
@@ -56,7 +58,8 @@ class Terminal implements Disposable {
     const after = /^after=(\S+)/m.exec(this.screen)?.[1];
     assert.ok(before !== undefined && before.length > 20);
     assert.equal(after, before);
-    assert.match(this.screen, new RegExp(`^status=${status}\\r?$`, 'm'));
+    const text = this.screen.replace(/\x18|\x1b\[[!-?]*[A-Za-z]/g, '');
+    assert.match(text, new RegExp(`^status=${status}\\r?$`, 'm'));
   }
 
   [Symbol.dispose](): void {

@@ -1,22 +1,23 @@
 // Builds dist/: one CommonJS file a program, the native parts beside them, the types of the library.
 // With --tests also build/test/: one file for each test, with what it needs bundled in.
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { writeDocumentation } from './docs.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 const withTests = process.argv.includes('--tests');
-const require = createRequire(import.meta.url);
 
 const common = {
   bundle: true,
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
+  // require() in its place: the loader with the kept bytecode has no import() of its own.
+  supported: { 'dynamic-import': false },
   logLevel: 'warning',
   external: ['koffi', '@lydell/node-pty', 'esbuild', 'execa', 'fast-check'],
 };
@@ -35,11 +36,12 @@ await build({
 
 copyKoffi();
 compileChild();
+copyFileSync('src/loader.cjs', 'dist/main.cjs');
+keepBytecode();
+await writeDocumentation();
 if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
   rmSync('dist/types', { recursive: true, force: true });
-  execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.types.json'], {
-    stdio: 'inherit',
-  });
+  execFileSync('node_modules/.bin/tsc', ['-p', 'tsconfig.types.json'], { stdio: 'inherit' });
 }
 
 if (withTests) {
@@ -66,6 +68,26 @@ function copyKoffi() {
   const addon = `node_modules/@koromix/koffi-linux-${process.arch}/${triplet}/koffi.node`;
   if (existsSync(addon)) copyFileSync(addon, 'dist/koffi.node');
   else console.warn(`No prebuilt koffi for ${triplet}: the package koffi is loaded at run time instead.`);
+}
+
+/**
+ * The bytecode of the program after a dry run: what such a run calls is compiled in it, the rest when it is called.
+ * V8 takes it only with the flags that it was made with, so this runs node as bin/vmspawn does.
+ */
+function keepBytecode() {
+  rmSync('dist/vmspawn.cjs.cache', { force: true });
+  if (!existsSync('dist/vmspawn.cjs')) return;
+  const flags =
+    /exec "\$node" (.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
+  const code = `
+    const { writeFileSync } = require('node:fs');
+    let script;
+    process.on('exit', () => writeFileSync('dist/vmspawn.cjs.cache', script.createCachedData()));
+    process.argv.push('--dry-run=json', '--linux=bin/vmspawn', '--firmware=none', '--machine=build');
+    script = require('./dist/main.cjs');`;
+  const { NODE_OPTIONS: _options, ...environment } = process.env;
+  // Its exit status says whether this host has a QEMU, which a build does not need.
+  spawnSync(process.execPath, [...flags, '-e', code], { stdio: 'ignore', env: environment });
 }
 
 /** The early child in C. Without a compiler the program falls back to dist/child.cjs. */

@@ -49,6 +49,13 @@ export class QemuError extends VmspawnError {
 /** A daemon beside QEMU (swtpm, virtiofsd) failed. */
 export class AuxiliaryError extends VmspawnError {
   readonly code = 'AUXILIARY';
+  /** Name of the daemon in the plan; null where it is no daemon but a tool of it. */
+  readonly auxiliary: string | null;
+
+  constructor(message: string, options: { cause?: unknown; hint?: string; auxiliary?: string } = {}) {
+    super(message, options);
+    this.auxiliary = options.auxiliary ?? null;
+  }
 }
 
 /** The early child could not take over the command line, or could not become QEMU. */

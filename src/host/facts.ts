@@ -52,6 +52,8 @@ export interface HostFacts {
   readonly qemu: Usable<QemuFacts>;
   readonly swtpm: Usable<SwtpmFacts>;
   readonly firmware: {
+    /** The descriptor that --firmware=PATH names. */
+    readonly named: FirmwareDescriptor | null;
     readonly descriptors: readonly FirmwareDescriptor[];
     readonly problems: readonly FirmwareProblem[];
   };

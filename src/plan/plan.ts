@@ -40,11 +40,22 @@ export interface PlannedAuxiliary {
   readonly name: string;
   readonly description: string;
   readonly binary: string;
+  /** Absolute; the daemon's working directory, so that paths with commas never stand in its arguments. */
+  readonly workingDirectory: string;
   /** `{socket}` stands for the number of the listening socket's descriptor. */
   readonly arguments: readonly string[];
   readonly socket: { readonly kind: 'listening'; readonly path: string };
   /** The machine cannot run without it; otherwise its loss at start is a notice. */
   readonly required: boolean;
+}
+
+/** A lock file to hold as long as the machine lives. */
+export interface PlannedLock {
+  readonly file: string;
+  /** Shared: for what several machines may read but none may write (backing files). */
+  readonly mode: 'exclusive' | 'shared';
+  /** What it stands for, in words for the message: `image /x.raw`. */
+  readonly what: string;
 }
 
 export interface Notice {
@@ -62,7 +73,7 @@ export interface Plan {
   readonly runtimeDirectory: string;
   readonly lockDirectory: string;
   /** Names of the lock files to hold, with what each stands for in words. The machine's own name comes first. */
-  readonly locks: readonly { readonly file: string; readonly what: string }[];
+  readonly locks: readonly PlannedLock[];
   readonly notices: readonly Notice[];
   readonly nvram: PlannedNvram | null;
   readonly tpmState: PlannedTpmState | null;
@@ -81,7 +92,7 @@ export interface Plan {
   };
   /** Soft limit for open descriptors that QEMU gets. */
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };
-  /** Milliseconds that the guest gets to power itself off. */
-  readonly shutdownTimeout: number;
+  /** Milliseconds that the guest gets to power itself off; null is for ever. */
+  readonly shutdownTimeout: number | null;
   readonly notifyReady: boolean;
 }

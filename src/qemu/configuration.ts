@@ -10,7 +10,8 @@ export type Properties = { readonly [name: string]: PropertyValue };
 export interface BlockNode {
   readonly 'node-name': string;
   readonly driver: string;
-  readonly [property: string]: PropertyValue | { readonly [property: string]: PropertyValue };
+  /** null for `backing`: no backing file, whatever the image's header says. */
+  readonly [property: string]: PropertyValue | null;
 }
 
 /** `-device` / `device_add`. `bus` and `addr` are properties like any other. */

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { consoleModes, firmwareKeywords, imageFormats, longestTimer, managerNames } from './defaults.ts';
 
 /** yes, no, or `auto`: what systemd calls a tri-state. */
 export type Tristate = boolean | 'auto';
@@ -12,10 +13,7 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
-export const imageFormats = ['raw', 'qcow2'] as const;
-export const managerNames = ['auto', 'system', 'user', 'none'] as const;
-export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
+export { consoleModes, firmwareKeywords, imageFormats, managerNames };
 
 const bytes = z.number().check(z.int(), z.positive());
 
@@ -68,7 +66,8 @@ export const settingsSchema = z.object({
   dryRun: z._default(z.nullable(z.enum(['text', 'json'])), null),
   /** Output of the listings: null is a table on a terminal, bare lines otherwise. */
   json: z._default(z.boolean(), false),
-  shutdownTimeout: z._default(z.number().check(z.nonnegative()), 90_000),
+  /** null waits for ever; otherwise no longer than one timer holds. */
+  shutdownTimeout: z._default(z.nullable(z.number().check(z.nonnegative(), z.maximum(longestTimer))), 90_000),
   quiet: z._default(z.boolean(), false),
   pager: z._default(z.boolean(), true),
   /** Words after the options. */

@@ -25,7 +25,10 @@ export interface PollEvents {
 
 /** Keep it referenced: a collected one stops polling without a word. */
 export interface PollHandle {
-  start(events: { readable?: boolean; writable?: boolean; disconnect?: boolean }): void;
+  start(
+    events: { readable?: boolean; writable?: boolean; disconnect?: boolean },
+    callback: (status: number, events: PollEvents) => void,
+  ): void;
   stop(): void;
   close(): void;
   ref(): void;

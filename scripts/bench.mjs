@@ -1,0 +1,153 @@
+// What vmspawn costs, as ratios within one run on one machine:
+//   exec       from its start to QEMU's exec, over an empty `node` start
+//   userspace  from its start to the small guest's first line, over bare QEMU with the same arguments
+//   memory     PSS of the supervisor at rest while the machine runs
+// Nothing here is asserted. Runs alternate, so that a machine that becomes slower hurts both sides alike.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const program = 'bin/vmspawn';
+const rounds = Number(process.env.BENCH_ROUNDS ?? 11);
+const guest = process.env.VMSPAWN_GUEST_SMALL;
+if (guest === undefined) throw new Error('VMSPAWN_GUEST_SMALL names no directory; run npm run bench');
+const scratch = mkdtempSync(join(tmpdir(), 'vs-bench-'));
+const machine = [
+  '--quiet',
+  '--machine=bench',
+  `--linux=${join(guest, 'vmlinuz')}`,
+  `--initrd=${join(guest, 'initrd')}`,
+  '--firmware=none',
+  '--ram=256M',
+  '--tpm=no',
+  '--kvm=no',
+];
+// Certificates cost Node 20 another 40 ms at its start, which bin/vmspawn avoids; the empty node must not be slower for them.
+const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...environment } = process.env;
+
+try {
+  await firstStart();
+  const exec = [];
+  const node = [];
+  for (let round = 0; round < rounds; round++) {
+    node.push(await timed('node', ['-e', '0']));
+    exec.push(await timeToExec());
+  }
+  report('start to exec of QEMU', exec, 'empty node start', node);
+
+  const supervised = [];
+  const bare = [];
+  const words = bareArguments();
+  for (let round = 0; round < Math.min(rounds, 7); round++) {
+    bare.push(await timeToLine('bash', [words]));
+    supervised.push(await timeToLine(program, machine));
+  }
+  report('start to the first userspace line', supervised, 'bare QEMU, same arguments', bare);
+  await memory();
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** The first start probes QEMU and keeps what it finds; that is once per boot of the host. */
+async function firstStart() {
+  await timeToLine(program, machine);
+}
+
+function start(command, words, options = {}) {
+  return spawn(command, words, { env: environment, stdio: ['pipe', 'pipe', 'inherit'], ...options });
+}
+
+function timed(command, words) {
+  const begin = performance.now();
+  const child = start(command, words, { stdio: 'ignore' });
+  return new Promise((resolve) => child.on('exit', () => resolve(performance.now() - begin)));
+}
+
+/** Watches the supervisor's child until it is QEMU. */
+async function timeToExec() {
+  const begin = performance.now();
+  const child = start(program, machine);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  let found;
+  while (found === undefined) {
+    await new Promise((resolve) => setImmediate(resolve));
+    found = children(child.pid).find((pid) => commandOf(pid).includes('qemu-system'));
+  }
+  const time = performance.now() - begin;
+  child.kill('SIGKILL');
+  await ended;
+  return time;
+}
+
+function children(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+async function timeToLine(command, words) {
+  const begin = performance.now();
+  const child = start(command, words);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  let text = '';
+  const time = await new Promise((resolve, reject) => {
+    child.stdout.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (text.includes('vmspawn-small: up')) resolve(performance.now() - begin);
+    });
+    child.on('exit', () => reject(new Error(`${command} ended before the guest spoke: ${text.slice(-500)}`)));
+  });
+  child.kill('SIGKILL');
+  await ended;
+  return time;
+}
+
+/** The dry run's own script: what bare QEMU needs to do the same. */
+function bareArguments() {
+  const file = join(scratch, 'bare.sh');
+  execFileSync('sh', ['-c', `${program} "$@" --dry-run >${file} 2>/dev/null`, 'sh', ...machine], {
+    env: environment,
+  });
+  return file;
+}
+
+async function memory() {
+  const child = start(program, machine);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  let text = '';
+  await new Promise((resolve) => {
+    child.stdout.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (text.includes('vmspawn-small: ready')) resolve();
+    });
+  });
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8');
+  const [, kilobytes] = /^Pss:\s+(\d+) kB$/m.exec(rollup) ?? [];
+  child.kill('SIGKILL');
+  await ended;
+  console.log(`memory of the supervisor at rest: PSS ${(Number(kilobytes) / 1024).toFixed(1)} MB`);
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+function report(name, values, baseName, base) {
+  const ratios = values.map((value, index) => value / base[index]);
+  console.log(
+    `${name}: ${median(values).toFixed(0)} ms; ${baseName}: ${median(base).toFixed(0)} ms; ` +
+      `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, n=${ratios.length})`,
+  );
+}

@@ -1,0 +1,48 @@
+import { consoleModes } from '../../settings/defaults.ts';
+import { parseBoolean, parseWord } from '../values.ts';
+import { type Option, setting } from './option.ts';
+
+export const consoleOptions: readonly Option[] = [
+  {
+    name: 'console',
+    oldNames: [{ name: 'qemu-gui', value: 'gui' }],
+    argument: { placeholder: 'MODE', words: consoleModes, files: false },
+    group: 'Input and output',
+    since: '0.1',
+    help: 'How the console is connected to this terminal',
+    man: [
+      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` gives the machine no console at all.",
+    ],
+    key: 'Console',
+    effect: setting((settings, value, place) => {
+      settings.console = parseWord(value, consoleModes, place);
+    }),
+  },
+  {
+    name: 'json',
+    argument: null,
+    group: 'Input and output',
+    since: '0.1',
+    help: 'Write listings as JSON',
+    man: ['Writes what `--firmware=list` and `--firmware-features=list` show as JSON, for programs.'],
+    key: null,
+    effect: setting((settings, value, place) => {
+      settings.json = parseBoolean(value, place);
+    }),
+  },
+  {
+    name: 'quiet',
+    short: 'q',
+    argument: null,
+    group: 'Input and output',
+    since: '0.1',
+    help: 'No notices, only warnings and errors',
+    man: [
+      "Leaves out what vmspawn says about its own work: the line at the start, the reminder of the keys, and notices. Warnings, errors and the guest's console stay.",
+    ],
+    key: 'Quiet',
+    effect: setting((settings, value, place) => {
+      settings.quiet = parseBoolean(value, place);
+    }),
+  },
+];

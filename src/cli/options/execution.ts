@@ -1,0 +1,98 @@
+import { parseTimeSpan } from '../quantities.ts';
+import { absolutePath, parseBoolean, parsePath, parseWord, refuse } from '../values.ts';
+import { booleanArgument, type Option, pathArgument, setting } from './option.ts';
+
+const dryRunFormats = ['text', 'json'] as const;
+
+export const executionOptions: readonly Option[] = [
+  {
+    name: 'linux',
+    argument: pathArgument,
+    group: 'Execution',
+    since: '0.1',
+    help: 'Boot this kernel directly',
+    man: [
+      'A kernel or a unified kernel image that is started without a boot loader. Its command line is what stands after the options, see KERNEL COMMAND LINE. A unified kernel image needs UEFI firmware. An empty value takes an earlier one back.',
+      '    vmspawn --image=root.raw --linux=vmlinuz --initrd=initrd.img root=/dev/vda rw',
+    ],
+    key: 'Linux',
+    effect: setting((settings, value, place) => {
+      settings.linux = parsePath(value, place);
+    }),
+  },
+  {
+    name: 'initrd',
+    argument: pathArgument,
+    repeatable: true,
+    group: 'Execution',
+    since: '0.1',
+    help: 'Initrd for the kernel; repeatable',
+    man: [
+      'An initrd for the kernel of `--linux=`, which it needs. May be given more than once: the files are joined in the order given, each padded to four bytes, as the kernel wants it. An empty value clears the list.',
+    ],
+    key: 'Initrd',
+    effect: setting((settings, value, place) => {
+      settings.initrd = value === '' ? [] : [...settings.initrd, absolutePath(value, place)];
+    }),
+  },
+  {
+    name: 'notify-ready',
+    argument: booleanArgument,
+    group: 'Execution',
+    since: '0.1',
+    help: 'Report readiness only when the guest is ready',
+    man: [
+      'When the service manager that started vmspawn is told that the machine is ready: with `yes`, the default, once the guest is up; with `no` as soon as it starts to run. In this version both mean that the virtual CPUs started to run, and an explicit `yes` says so in a notice.',
+    ],
+    key: 'NotifyReady',
+    effect: setting((settings, value, place) => {
+      settings.notifyReady = parseBoolean(value, place);
+    }),
+  },
+  {
+    name: 'shutdown-timeout',
+    argument: { placeholder: 'TIMESPAN', words: ['30s', '90s', '5min', 'infinity'], files: false },
+    group: 'Execution',
+    since: '0.1',
+    help: 'How long the guest may take to power off',
+    man: [
+      'How long a guest that was asked to power off may take before it is switched off: seconds, or a time span as in systemd.time(7) such as `1min 30s`, at most 24 days, or `infinity`. Default: `90s`. With `0` it is switched off at once. Another signal does not wait for the end of this time.',
+    ],
+    key: 'ShutdownTimeout',
+    effect: setting((settings, value, place) => {
+      settings.shutdownTimeout = parseTimeSpan(value, place);
+    }),
+  },
+  {
+    name: 'qemu-arg',
+    argument: { placeholder: 'WORD', words: [], files: false },
+    repeatable: true,
+    group: 'Execution',
+    since: '0.1',
+    help: "Add a word to QEMU's command line; repeatable",
+    man: [
+      "A word that is put at the end of QEMU's command line as it is, for what no option covers. Each use adds one word, so that an argument with a value takes two. An empty value clears the list. Nothing checks these words: they can break what vmspawn sets up.",
+      '    vmspawn --image=debian.raw --qemu-arg=-rtc --qemu-arg=base=localtime',
+    ],
+    key: 'QemuArg',
+    effect: setting((settings, value, place) => {
+      if (value.includes('\0')) throw refuse(place, value, 'holds a NUL character');
+      settings.qemuArguments = value === '' ? [] : [...settings.qemuArguments, value];
+    }),
+  },
+  {
+    name: 'dry-run',
+    argument: { placeholder: 'FORMAT', optional: 'text', words: dryRunFormats, files: false },
+    group: 'Execution',
+    since: '0.1',
+    help: 'Show what would be started, as a script or JSON',
+    man: [
+      'Starts nothing and changes nothing, but prints what would be done: as `text`, the default, a shell script that starts the same machine by hand, secrets left out; as `json` the plan as data. The format must follow with an equals sign.',
+      '    vmspawn --image=debian.raw --dry-run=json',
+    ],
+    key: null,
+    effect: setting((settings, value, place) => {
+      settings.dryRun = parseWord(value, dryRunFormats, place);
+    }),
+  },
+];

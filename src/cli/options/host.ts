@@ -1,0 +1,103 @@
+import { parseRam } from '../quantities.ts';
+import { parseStatePath, parseTristate, parseWholeNumber } from '../values.ts';
+import { type Option, setting, stateArgument, tristateArgument } from './option.ts';
+
+export const hostOptions: readonly Option[] = [
+  {
+    name: 'cpus',
+    oldNames: [{ name: 'qemu-smp' }],
+    argument: { placeholder: 'N', words: [], files: false },
+    group: 'Host',
+    since: '0.1',
+    help: 'Number of virtual CPUs',
+    man: [
+      'How many virtual CPUs the machine has, a whole number from 1 to 4096. Default: 1. A machine type may allow fewer; QEMU then says so.',
+      "QEMU's own notation with sockets, cores and threads is not understood here; pass it on with `--qemu-arg=`:",
+      '    vmspawn --image=debian.raw --qemu-arg=-smp --qemu-arg=4,sockets=2',
+    ],
+    key: 'Cpus',
+    effect: setting((settings, value, place) => {
+      const hint = value.includes(',')
+        ? `For a topology in QEMU's notation use --qemu-arg=-smp with --qemu-arg=${value.slice(0, 100)}`
+        : undefined;
+      settings.cpus = parseWholeNumber(value, { least: 1, most: 4096 }, place, hint);
+    }),
+  },
+  {
+    name: 'ram',
+    oldNames: [{ name: 'qemu-mem' }],
+    argument: { placeholder: 'SIZE[:MAX[:SLOTS]]', words: ['512M', '1G', '2G', '4G', '8G'], files: false },
+    group: 'Host',
+    since: '0.1',
+    help: 'Memory of the machine, and room to grow',
+    man: [
+      'The memory of the machine in bytes, with one of the suffixes `K`, `M`, `G`, `T`, `P` and `E` (base 1024) and a decimal part if need be; rounded up to MiB. Default: `2G`. Zero is refused.',
+      '_MAX_ is the size up to which memory can be added while the machine runs, and must not be smaller than _SIZE_. _SLOTS_ is how many memory modules can be added, from 1 to 256, 1 unless given; it needs _MAX_.',
+      '    vmspawn --image=debian.raw --ram=1.5G:8G:4',
+    ],
+    key: 'Ram',
+    effect: setting((settings, value, place) => {
+      settings.ram = parseRam(value, place);
+    }),
+  },
+  {
+    name: 'kvm',
+    oldNames: [{ name: 'qemu-kvm' }],
+    argument: tristateArgument,
+    group: 'Host',
+    since: '0.1',
+    help: 'Use KVM acceleration',
+    man: [
+      'Whether the processor of the host runs the guest (KVM) or QEMU translates it (TCG), which is many times slower. `auto`, the default, takes KVM if it is usable: the device `/dev/kvm` opens, its interface answers, and the host can run an unmodified guest. Otherwise the machine runs with TCG after one warning that says why. `yes` insists on KVM and fails with the reason; `no` takes TCG without a warning.',
+    ],
+    key: 'Kvm',
+    effect: setting((settings, value, place) => {
+      settings.kvm = parseTristate(value, place);
+    }),
+  },
+  {
+    name: 'vsock',
+    oldNames: [{ name: 'qemu-vsock' }],
+    hidden: true,
+    argument: tristateArgument,
+    group: 'Host',
+    since: '0.1',
+    help: 'Give the machine a vsock device',
+    man: [
+      'Whether the machine gets an AF_VSOCK device. `auto`, the default, takes one if `/dev/vhost-vsock` can be opened.',
+    ],
+    key: 'Vsock',
+    effect: setting((settings, value, place) => {
+      settings.vsock = parseTristate(value, place);
+    }),
+  },
+  {
+    name: 'tpm',
+    argument: tristateArgument,
+    group: 'Host',
+    since: '0.1',
+    help: 'Give the machine a TPM 2.0 (needs swtpm)',
+    man: [
+      'Whether the machine has a TPM 2.0, which the program `swtpm` provides. `auto`, the default, goes on without one where swtpm is missing, and says so. `yes` fails in that case. `no` leaves it out.',
+    ],
+    key: 'Tpm',
+    effect: setting((settings, value, place) => {
+      settings.tpm = parseTristate(value, place);
+    }),
+  },
+  {
+    name: 'tpm-state',
+    argument: stateArgument,
+    group: 'Host',
+    since: '0.1',
+    help: 'Where the TPM keeps its state between runs',
+    man: [
+      "The directory that holds the TPM's state. `auto` or `yes`, the default, is the image's path with `.tpmstate` appended, so that what the guest sealed to its TPM opens again in the next run; without an image there is no such place and the state is thrown away. `no` or an empty value throws the state away at the end of each run. Anything else is a path and must hold a slash: write `./state` for a directory of that name in the working directory.",
+      'The directory is made when it is missing, for its owner only. One state serves one running machine at a time.',
+    ],
+    key: 'TpmState',
+    effect: setting((settings, value, place) => {
+      settings.tpmState = parseStatePath(value, place);
+    }),
+  },
+];

@@ -1,0 +1,36 @@
+import { printable } from '../errors.ts';
+import type { ConsoleMode } from '../settings/settings.ts';
+
+/**
+ * Whether text may be dimmed and coloured: on a terminal that is not dumb, unless $NO_COLOR is set to anything
+ * (no-color.org).
+ */
+export function useColour(environment: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  const { NO_COLOR: no, TERM: terminal } = environment;
+  return isTerminal && !no && terminal !== undefined && terminal !== '' && terminal !== 'dumb';
+}
+
+export interface BannerFacts {
+  readonly machine: string;
+  /** Path of the image or kernel that boots; null when there is none to name. */
+  readonly source: string | null;
+  readonly mode: ConsoleMode;
+  readonly quiet: boolean;
+  readonly colour: boolean;
+}
+
+/**
+ * What is shown before the terminal goes to the guest: what starts, and how to get out again. Empty with --quiet, and
+ * for gui, which leaves the terminal alone. Lines end in `\n`: print it before the terminal is raw.
+ */
+export function startBanner({ machine, source, mode, quiet, colour }: BannerFacts): string {
+  if (quiet || mode === 'gui') return '';
+  const lines = [`Starting machine ${machine}${source === null ? '' : ` from ${source}`}.`];
+  if (mode === 'interactive') lines.push('Press Ctrl-] three times within 1s to end the machine.');
+  if (mode === 'native') lines.push('Press Ctrl-a x to end QEMU, Ctrl-a c for its monitor.');
+  return lines.map((line) => dim(printable(line), colour)).join('');
+}
+
+function dim(line: string, colour: boolean): string {
+  return colour ? `\x1b[2m${line}\x1b[0m\n` : `${line}\n`;
+}

@@ -1,0 +1,251 @@
+import { fstatSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import { DisposalStack, type Owned } from '../disposal.ts';
+import { isTerminal } from '../sys/stdio.ts';
+import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
+import { HotkeyDetector } from './input.ts';
+import { ConsoleOutput } from './output.ts';
+import { PrivateModes } from './private-modes.ts';
+import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
+
+/**
+ * What ended forwarding. `hotkey`: the user wants the machine to end. `console-closed`: the guest's side is gone and all
+ * of it is written out. `output-closed`: nobody reads standard output any more. `terminal-closed`: the user's terminal
+ * hung up. `aborted`: by the signal. `failed`: standard output cannot be written (ENOSPC) or input cannot be read.
+ */
+export type ForwardEnd =
+  | {
+      readonly reason: 'hotkey' | 'console-closed' | 'output-closed' | 'terminal-closed' | 'aborted';
+    }
+  | { readonly reason: 'failed'; readonly error: Error };
+
+export interface ForwardOptions {
+  /** The guest's console. Stays the caller's; it is read from and written to until disposal. */
+  readonly console: Duplex;
+  /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
+  readonly input: number | null;
+  /** The user's standard output. */
+  readonly output: number;
+  readonly mode: 'interactive' | 'read-only';
+  /**
+   * Called once when forwarding is over; for `hotkey` each time, since forwarding goes on then: what the guest says
+   * while it goes down is worth seeing, and the user may press again.
+   */
+  readonly onEnd: (end: ForwardEnd) => void;
+  readonly signal?: AbortSignal;
+  /** Milliseconds that disposal waits until all that the guest wrote is out. */
+  readonly drainTimeout?: number;
+}
+
+const READ_SIZE = 16 * 1024;
+/** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
+const INPUT_LIMIT = 1024 * 1024;
+/** Milliseconds without a word after which the guest is taken to have no more to say. */
+const QUIET = 30;
+
+/**
+ * Connects the user's terminal, or whatever standard input and output are, with a guest's console, bytes unchanged both
+ * ways. An interactive terminal is raw until disposal, and the hotkey works there (in a pipe these bytes are data).
+ * The end of a piped input ends the input only. When standard output is slow the console is not read meanwhile; once it
+ * is closed, what the guest writes is thrown away, so that the guest does not hang in it. Disposal writes out what the
+ * guest has written so far, within a time limit, and puts the terminal back; it leaves the console paused. Throws
+ * SystemCallError.
+ */
+export function forwardConsole(options: ForwardOptions): Owned {
+  return new Forwarder(options);
+}
+
+class Forwarder implements Owned {
+  readonly #options: ForwardOptions;
+  readonly #console: Duplex;
+  readonly #output: ConsoleOutput | null = null;
+  readonly #input: InputEndpoint | null = null;
+  readonly #hotkey = new HotkeyDetector();
+  readonly #privateModes = new PrivateModes();
+  readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
+  readonly #stack = new DisposalStack();
+  #received = 0;
+  #consoleOver = false;
+  #ended = false;
+  #wake: () => void = () => {};
+  #disposal: Promise<void> | undefined;
+
+  constructor(options: ForwardOptions) {
+    this.#options = options;
+    this.#console = options.console;
+    const { input, output, mode } = options;
+    try {
+      try {
+        this.#output = this.#stack.use(
+          new ConsoleOutput(output, {
+            onDrain: () => this.#onDrain(),
+            onFailure: (error) => this.#onOutputFailure(error),
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof OutputClosedError)) throw error;
+        this.#end({ reason: 'output-closed' });
+      }
+      this.#enterModes();
+      if (mode === 'interactive' && input !== null) {
+        this.#input = this.#stack.use(openInput(input, () => this.#onInput()));
+        this.#input.readiness.start();
+      }
+    } catch (error) {
+      // Nothing in the stack waits for anything: it is empty before the caller's next await is over.
+      void this.#stack[Symbol.asyncDispose]();
+      throw error;
+    }
+    this.#listen();
+  }
+
+  #enterModes(): void {
+    const { input, output, mode } = this.#options;
+    const beforeRestore = () => {
+      if (this.#output?.isTerminal && this.#output.written > 0) {
+        this.#output.writeNow(this.#privateModes.reset());
+      }
+    };
+    const rawInput = mode === 'interactive' && input !== null && isTerminal(input) ? input : null;
+    const toTerminal = this.#output?.isTerminal === true;
+    const same = toTerminal && rawInput !== null && fstatSync(rawInput).rdev === fstatSync(output).rdev;
+    if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? { beforeRestore } : {}));
+    if (toTerminal && !same) this.#stack.use(enterRawOutputMode(output, { beforeRestore }));
+  }
+
+  #listen(): void {
+    const source = this.#console;
+    const onData = (chunk: Buffer) => this.#onData(chunk);
+    const onOver = () => this.#onConsoleOver();
+    const onWritable = () => {
+      if (!this.#ended) this.#input?.readiness.start();
+    };
+    const onAbort = () => this.#end({ reason: 'aborted' });
+    const { signal } = this.#options;
+    source.on('end', onOver);
+    source.on('close', onOver);
+    // Stays: a connection that is reset later on must not end the process.
+    source.on('error', onOver);
+    source.on('drain', onWritable);
+    source.on('data', onData);
+    signal?.addEventListener('abort', onAbort);
+    this.#stack.defer(() => {
+      source.off('end', onOver).off('close', onOver).off('drain', onWritable).off('data', onData);
+      signal?.removeEventListener('abort', onAbort);
+      source.pause();
+    });
+    if (signal?.aborted) onAbort();
+    if (source.destroyed || source.readableEnded) onOver();
+    else source.resume();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#received += chunk.length;
+    if (this.#output === null) return;
+    if (this.#output.isTerminal) this.#privateModes.push(chunk);
+    if (!this.#output.write(chunk)) this.#console.pause();
+  }
+
+  #onDrain(): void {
+    if (this.#consoleOver) this.#end({ reason: 'console-closed' });
+    else this.#console.resume();
+    this.#wake();
+  }
+
+  #onConsoleOver(): void {
+    this.#consoleOver = true;
+    this.#input?.readiness.stop();
+    if (this.#output === null || this.#output.idle) this.#end({ reason: 'console-closed' });
+    this.#wake();
+  }
+
+  #onOutputFailure(error: Error): void {
+    this.#end(error instanceof OutputClosedError ? { reason: 'output-closed' } : { reason: 'failed', error });
+    this.#console.resume();
+    this.#wake();
+  }
+
+  #onInput(): void {
+    const input = this.#input;
+    if (input === null) return;
+    let length: number | null;
+    try {
+      length = input.read(this.#buffer);
+    } catch (error) {
+      this.#end({ reason: 'failed', error: error instanceof Error ? error : new Error(String(error)) });
+      return;
+    }
+    if (length === null) return;
+    if (length === 0) {
+      input.readiness.stop();
+      // The line discipline turns Ctrl-D into no end of file in raw mode: the terminal itself is gone.
+      if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
+      return;
+    }
+    const chunk = this.#buffer.subarray(0, length);
+    if (input.kind === 'terminal') this.#type(chunk);
+    else if (!this.#send(chunk)) input.readiness.stop();
+  }
+
+  /** A terminal is read on even though the guest does not read: the hotkey must work with a guest that hangs. */
+  #type(chunk: Uint8Array): void {
+    const { forward, end } = this.#hotkey.push(chunk);
+    if (this.#console.writableLength + forward.length <= INPUT_LIMIT) this.#send(forward);
+    if (end && !this.#ended) queueMicrotask(() => this.#options.onEnd({ reason: 'hotkey' }));
+  }
+
+  /** False when the guest is to read first; 'drain' comes then. */
+  #send(chunk: Uint8Array): boolean {
+    if (chunk.length === 0 || !this.#console.writable) return true;
+    return this.#console.write(Buffer.from(chunk));
+  }
+
+  #end(end: ForwardEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#input?.readiness.stop();
+    queueMicrotask(() => this.#options.onEnd(end));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    // The owner is leaving by itself: nothing is reported from here on.
+    this.#ended = true;
+    this.#input?.readiness.stop();
+    try {
+      await this.#drain();
+    } finally {
+      await this.#stack[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */
+  async #drain(): Promise<void> {
+    const deadline = performance.now() + (this.#options.drainTimeout ?? 2000);
+    for (;;) {
+      const idle = this.#output === null || this.#output.idle;
+      if (this.#output === null || (this.#consoleOver && idle)) return;
+      const left = deadline - performance.now();
+      if (left <= 0) return;
+      const before = this.#received;
+      const woken = await this.#pause(Math.min(QUIET, left));
+      if (!woken && this.#output.idle && this.#received === before) return;
+    }
+  }
+
+  /** Waits; true when something happened before the time was over. */
+  #pause(milliseconds: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = () => {};
+        resolve(true);
+      };
+    });
+  }
+}

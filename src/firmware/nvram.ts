@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FileError, FirmwareError, printable } from '../errors.ts';
+
+/** Absolute paths: the state to make or check, the template that it is made from. */
+export interface NvramState {
+  readonly path: string;
+  readonly template: string;
+}
+
+/** 64 MiB is the largest flash that QEMU's virt machine has; q35 takes 8 MiB for code and variables together. */
+const templateSizeLimit = 64 * 1024 * 1024;
+const copyChunk = 1024 * 1024;
+
+/**
+ * Makes the persistent variable store of a machine from the firmware's template, or checks the one that is there. A
+ * new one has mode 0600, appears complete or not at all, and has the template's modification time, by which a later
+ * build of the firmware can be told. Throws FirmwareError for a template or a state that cannot be used, FileError
+ * when the state cannot be made (nothing is left behind then).
+ */
+export async function prepareNvram({ path, template }: NvramState): Promise<'created' | 'existing'> {
+  const source = await openTemplate(template);
+  try {
+    const { size } = await source.stat();
+    if (size === 0 || size > templateSizeLimit) {
+      throw new FirmwareError(
+        `The NVRAM template ${printable(template)} has ${size} bytes, which no flash has`,
+      );
+    }
+    if (await exists(path)) {
+      await checkState(path, template, source);
+      return 'existing';
+    }
+    if ((await create(path, source)) === 'created') return 'created';
+    await checkState(path, template, source);
+    return 'existing';
+  } finally {
+    await source.close();
+  }
+}
+
+async function openTemplate(template: string): Promise<FileHandle> {
+  try {
+    const file = await open(template, constants.O_RDONLY | constants.O_NONBLOCK);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (cause) {
+    throw new FirmwareError(`The NVRAM template ${printable(template)} cannot be read`, { cause });
+  }
+  throw new FirmwareError(`The NVRAM template ${printable(template)} is no regular file`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return false;
+    throw new FileError(`The NVRAM state ${printable(path)} cannot be looked at`, { cause });
+  }
+}
+
+/**
+ * A state file lies beside an image, where others may have put something: it must be a file of ours (or root's) that
+ * has no other name, is not reached through a link, and is as large as the template.
+ */
+async function checkState(path: string, template: string, source: FileHandle): Promise<void> {
+  const refuse = (reason: string, hint: string, cause?: unknown): never => {
+    throw new FirmwareError(`The NVRAM state ${printable(path)} ${reason}`, {
+      hint,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  };
+  const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
+  // Opening a device node or a FIFO for writing can already do something.
+  if (!(await lstat(path)).isFile()) refuse('is no regular file', elsewhere);
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    return refuse('cannot be opened for reading and writing', elsewhere, cause);
+  }
+  try {
+    const status = await file.stat();
+    const user = process.geteuid?.() ?? 0;
+    if (!status.isFile()) refuse('is no regular file', elsewhere);
+    if (status.uid !== user && status.uid !== 0) {
+      refuse(`belongs to the user ${status.uid}, neither to us (${user}) nor to root`, elsewhere);
+    }
+    if (status.nlink > 1) refuse('has a second name (hard link), that would be changed with it', elsewhere);
+    const [wanted, found] = [await flashSize(source), await flashSize(file)];
+    if (found === null) refuse('is a qcow2 image that refers to other files', elsewhere);
+    if (wanted !== found) {
+      refuse(
+        `is for a flash of ${found} bytes, but the template ${printable(template)} for one of ${wanted} bytes: it was made with another firmware`,
+        'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.',
+      );
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Bytes of flash that a raw or qcow2 file stands for; null for a qcow2 that names another file. The qcow2 header is
+ * big-endian: magic, version (32 bits), offset of the backing file name (64), its length (32), cluster bits (32), size
+ * (64), and from 72 on, in version 3, the incompatible features, of which bit 2 says that the data lies elsewhere.
+ */
+async function flashSize(file: FileHandle): Promise<number | null> {
+  const header = Buffer.alloc(80);
+  await file.read(header, 0, header.length, 0);
+  if (header.readUInt32BE(0) !== 0x514649fb) return (await file.stat()).size;
+  const external = header.readUInt32BE(4) > 2 && (header.readUInt32BE(76) & 4) !== 0;
+  return header.readBigUInt64BE(8) !== 0n || external ? null : Number(header.readBigUInt64BE(24));
+}
+
+/** `exists`: somebody else made it in the meantime. */
+async function create(path: string, source: FileHandle): Promise<'created' | 'exists'> {
+  const directory = dirname(path);
+  const temporary = join(directory, `.#vmspawn-nvram-${randomBytes(8).toString('hex')}`);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  try {
+    const target = await open(temporary, flags, 0o600);
+    try {
+      try {
+        await target.chmod(0o600);
+        await copy(source, target);
+        const { atime, mtime } = await source.stat();
+        await target.utimes(atime, mtime);
+        await target.sync();
+      } finally {
+        await target.close();
+      }
+      if (!(await giveName(temporary, path))) return 'exists';
+    } finally {
+      await unlink(temporary).catch(ignoreMissing);
+    }
+    await syncDirectory(directory);
+    return 'created';
+  } catch (cause) {
+    const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '');
+    throw new FileError(
+      full
+        ? `The NVRAM state ${printable(path)} cannot be made, because there is no space left in ${printable(directory)}`
+        : `The NVRAM state ${printable(path)} cannot be made`,
+      {
+        cause,
+        hint: full
+          ? 'Make room, or say --efi-nvram-state=off.'
+          : 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.',
+      },
+    );
+  }
+}
+
+async function copy(source: FileHandle, target: FileHandle): Promise<void> {
+  const buffer = Buffer.allocUnsafe(copyChunk);
+  for (let position = 0; ; ) {
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return;
+    for (let done = 0; done < bytesRead; ) {
+      const { bytesWritten } = await target.write(buffer, done, bytesRead - done, position + done);
+      done += bytesWritten;
+    }
+    position += bytesRead;
+  }
+}
+
+/** link(2) never replaces what is there. Without hard links (vfat, some FUSE) there is only rename(2). */
+async function giveName(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EEXIST') return false;
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS' && code !== 'EMLINK') throw error;
+  }
+  if (await exists(path)) return false;
+  await rename(temporary, path);
+  return true;
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } catch (error) {
+    // Some file systems cannot sync a directory.
+    if (codeOf(error) !== 'EINVAL') throw error;
+  } finally {
+    await directory.close();
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

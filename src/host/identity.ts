@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Identity } from './facts.ts';
+
+export type Environment = { readonly [name: string]: string | undefined };
+
+/**
+ * Where machines keep what lives as long as they run: /run/vmspawn for root, $XDG_RUNTIME_DIR/vmspawn for others. A
+ * user without a runtime directory (no login session) gets a directory in /tmp with the user's number in its name.
+ */
+export function runtimeBase(uid: number, environment: Environment): string {
+  if (uid === 0) return '/run/vmspawn';
+  const directory = environment['XDG_RUNTIME_DIR'];
+  return directory?.startsWith('/') ? join(directory, 'vmspawn') : `/tmp/vmspawn-${uid}`;
+}
+
+/** Who runs us, and with which limits. `descriptorLimit` comes from sys/limits.ts. */
+export function identity(environment: Environment, descriptorLimit: Identity['descriptorLimit']): Identity {
+  const uid = process.getuid?.() ?? 0;
+  const gid = process.getgid?.() ?? 0;
+  return { uid, gid, runtimeBase: runtimeBase(uid, environment), descriptorLimit };
+}
+
+/** The host's machine ID (machine-id(5)); a host without one (a container) is told apart by its host name. */
+export function machineId(hostName: string): string {
+  for (const file of ['/etc/machine-id', '/var/lib/dbus/machine-id']) {
+    try {
+      const id = readFileSync(file, 'utf8').trim();
+      if (/^[0-9a-f]{32}$/.test(id)) return id;
+    } catch {
+      // The next place.
+    }
+  }
+  return hostName;
+}
+
+const architectures: { readonly [node: string]: string } = {
+  x64: 'x86_64',
+  arm64: 'aarch64',
+  riscv64: 'riscv64',
+  loong64: 'loongarch64',
+  s390x: 's390x',
+  ppc64: 'ppc64',
+};
+
+/** The host's architecture as QEMU spells it. */
+export function qemuArchitecture(): string {
+  return architectures[process.arch] ?? process.arch;
+}

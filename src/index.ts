@@ -1,0 +1,139 @@
+import type { Duplex } from 'node:stream';
+import { parseCommandLine } from './cli/parse.ts';
+import { startMachine } from './launch/machine.ts';
+import type { Outcome } from './launch/outcome.ts';
+import type { RunningMachine } from './launch/running-machine.ts';
+import type { Notice, Plan } from './plan/plan.ts';
+
+export {
+  AuxiliaryError,
+  FileError,
+  FirmwareError,
+  HandOverError,
+  HostError,
+  ImageError,
+  InterruptedError,
+  LockError,
+  QemuError,
+  UsageError,
+  VmspawnError,
+} from './errors.ts';
+export type { Notice, Outcome, Plan };
+
+type Tristate = boolean | 'auto';
+
+/**
+ * The options of the command line, by their long names in camelCase and with the same meanings (vmspawn(1)): sizes and
+ * times may be strings as there (`'1G'`, `'2min'`), or numbers of bytes and seconds; relative paths are relative to the
+ * working directory.
+ */
+export interface SpawnOptions {
+  image?: string;
+  imageFormat?: 'raw' | 'qcow2';
+  machine?: string;
+  uuid?: string;
+  cpus?: number;
+  ram?: string | number;
+  kvm?: Tristate;
+  tpm?: Tristate;
+  /** `auto`, false, or a directory. */
+  tpmState?: string | boolean;
+  efiNvramState?: string | boolean;
+  efiNvramTemplate?: string;
+  secureBoot?: Tristate;
+  firmware?: string;
+  firmwareFeatures?: readonly string[];
+  linux?: string;
+  initrd?: string | readonly string[];
+  networkUserMode?: boolean;
+  qemuArg?: readonly string[];
+  shutdownTimeout?: string | number;
+  /** `stream`: `vm.console` is the guest's console. `headless`: there is none. */
+  console?: 'stream' | 'headless';
+  kernelCommandLine?: readonly string[];
+  /** Gives the start up. Later it has no effect. */
+  signal?: AbortSignal;
+  /** What the program would print beside the guest's own words. */
+  onNotice?: (notice: Notice) => void;
+}
+
+/** A running virtual machine. Disposal powers it off (the shutdown ladder of vmspawn(1)) and waits until it is gone. */
+export interface VirtualMachine extends AsyncDisposable {
+  readonly name: string;
+  /** PID of QEMU. */
+  readonly pid: number;
+  readonly plan: Plan;
+  /** Settles when the machine's processors run; the word of the guest itself is not available yet. */
+  readonly ready: Promise<void>;
+  /** Settles when the machine is gone and everything has been cleaned up. Never rejects: the outcome has the error. */
+  readonly exited: Promise<Outcome>;
+  /** The guest's console (hvc0), bytes both ways; null when headless. Read it, or the guest waits once its buffers are full. */
+  readonly console: Duplex | null;
+  /** Presses the power button and waits for the end; when called again it is less patient. */
+  powerOff(): Promise<Outcome>;
+  /** Ends the machine at once, without asking the guest. */
+  terminate(): Promise<Outcome>;
+}
+
+/**
+ * Starts a machine. Throws a VmspawnError: UsageError for an option that cannot be used, and one class for each other
+ * cause. Nothing is left behind then.
+ */
+export async function spawn(options: SpawnOptions): Promise<VirtualMachine> {
+  const { settings } = parseCommandLine(commandLine(options), { cwd: process.cwd() });
+  // The guest's console is no terminal of ours, so that the type of ours says nothing.
+  const { TERM: _term, ...environment } = process.env;
+  const machine = await startMachine({
+    settings,
+    environment,
+    signal: options.signal ?? new AbortController().signal,
+    notice: (notice) => options.onNotice?.(notice),
+  });
+  return virtualMachine(machine);
+}
+
+function virtualMachine(machine: RunningMachine): VirtualMachine {
+  return {
+    name: machine.plan.machine,
+    pid: machine.pid,
+    plan: machine.plan,
+    ready: Promise.resolve(),
+    exited: machine.exited,
+    console: machine.console,
+    powerOff() {
+      machine.requestShutdown('powerOff() was called');
+      return machine.exited;
+    },
+    terminate() {
+      machine.end('terminate() was called');
+      return machine.exited;
+    },
+    [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
+  };
+}
+
+/** Through the parser of the command line, so that there is one grammar, and errors name the option. */
+function commandLine(options: SpawnOptions): string[] {
+  const {
+    kernelCommandLine = [],
+    signal: _signal,
+    onNotice: _onNotice,
+    console = 'stream',
+    ...rest
+  } = options;
+  const words = [`--console=${console === 'stream' ? 'interactive' : console}`];
+  for (const [key, value] of Object.entries(rest)) {
+    if (value === undefined) continue;
+    const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (key === 'networkUserMode') {
+      if (value === true) words.push(option);
+      continue;
+    }
+    for (const one of Array.isArray(value) ? value : [value]) words.push(`${option}=${inWords(one)}`);
+  }
+  return [...words, '--', ...kernelCommandLine];
+}
+
+function inWords(value: unknown): string {
+  return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value);
+}

@@ -1,0 +1,127 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { DisposalStack } from '../disposal.ts';
+import { FileError, ImageError } from '../errors.ts';
+import type { PlannedDescriptor } from '../plan/plan.ts';
+import { createMemfd, sealMemfd } from '../sys/memfd.ts';
+import { socketpair } from '../sys/socketpair.ts';
+
+/** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
+const initrdAlignment = 4;
+
+/** What was opened for QEMU, and our ends of the socket pairs. */
+export interface OpenedDescriptors extends AsyncDisposable {
+  /** Numbers in QEMU, with ours. */
+  readonly passed: readonly { readonly target: number; readonly fd: number }[];
+  /** Our end of a socket pair; whoever takes it owns it. Null where the plan has none for this purpose. */
+  take(purpose: 'qmp' | 'console'): number | null;
+  /** Closes what QEMU has by now. */
+  closePassed(): void;
+}
+
+/**
+ * Opens everything that the plan hands to QEMU. All of it is opened before QEMU starts, by us, so that nothing can be
+ * exchanged in between: a file whose device and inode are not those that were inspected is refused. Throws ImageError or
+ * FileError naming the file.
+ */
+export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDescriptors {
+  const stack = new DisposalStack();
+  const passed: { target: number; fd: number }[] = [];
+  const ours = new Map<'qmp' | 'console', number>();
+  const owned = new Set<number>();
+  const keep = (fd: number): number => {
+    owned.add(fd);
+    return fd;
+  };
+  const closeAll = (fds: Iterable<number>): void => {
+    for (const fd of fds) {
+      if (owned.delete(fd)) closeSync(fd);
+    }
+  };
+  stack.defer(() => closeAll([...owned]));
+  try {
+    for (const descriptor of planned) {
+      switch (descriptor.kind) {
+        case 'file':
+          passed.push({ target: descriptor.target, fd: keep(openFile(descriptor)) });
+          break;
+        case 'copy':
+          passed.push({ target: descriptor.target, fd: keep(copyOf(descriptor.path)) });
+          break;
+        case 'concatenation':
+          passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor.paths)) });
+          break;
+        case 'socketpair': {
+          const [mine, theirs] = socketpair();
+          ours.set(descriptor.purpose, keep(mine));
+          passed.push({ target: descriptor.target, fd: keep(theirs) });
+          break;
+        }
+        case 'inherit':
+          passed.push({ target: descriptor.target, fd: descriptor.source });
+          break;
+      }
+    }
+  } catch (error) {
+    closeAll([...owned]);
+    throw error;
+  }
+  return {
+    passed,
+    take(purpose) {
+      const fd = ours.get(purpose) ?? null;
+      if (fd !== null) {
+        ours.delete(purpose);
+        owned.delete(fd);
+      }
+      return fd;
+    },
+    closePassed: () => closeAll(passed.map(({ fd }) => fd)),
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+function openFile({ path, access, identity }: PlannedDescriptor & { kind: 'file' }): number {
+  let fd: number;
+  try {
+    // O_NONBLOCK: a FIFO in the file's place must not stop us; it means nothing for files and block devices.
+    fd = openSync(path, (access === 'read' ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK);
+  } catch (error) {
+    throw new FileError(`${path} cannot be opened`, { cause: error });
+  }
+  if (identity !== null) {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    if (`${dev}:${ino}` !== identity) {
+      closeSync(fd);
+      throw new ImageError(`${path} was replaced by another file while the machine was being started`, {
+        hint: 'Start it again.',
+      });
+    }
+  }
+  return fd;
+}
+
+function copyOf(path: string): number {
+  try {
+    return createMemfd(`vmspawn:${path}`.slice(0, 200), readFileSync(path));
+  } catch (error) {
+    throw new FileError(`${path} cannot be copied`, { cause: error });
+  }
+}
+
+function concatenation(paths: readonly string[]): number {
+  const parts: Buffer[] = [];
+  for (const path of paths) {
+    try {
+      const content = readFileSync(path);
+      parts.push(
+        content,
+        Buffer.alloc((initrdAlignment - (content.length % initrdAlignment)) % initrdAlignment),
+      );
+    } catch (error) {
+      throw new FileError(`Initrd ${path} cannot be read`, { cause: error });
+    }
+  }
+  const fd = createMemfd('vmspawn:initrd', Buffer.concat(parts));
+  sealMemfd(fd);
+  return fd;
+}

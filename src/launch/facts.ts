@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { availableParallelism, hostname } from 'node:os';
+import { UsageError } from '../errors.ts';
+import { loadFirmware, searchFirmware } from '../firmware/search.ts';
+import type { FileFactCache } from '../host/cache.ts';
+import type { HostFacts } from '../host/facts.ts';
+import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
+import { probeKvm } from '../host/kvm.ts';
+import { probeQemu } from '../host/qemu.ts';
+import { splitWords } from '../host/split-words.ts';
+import { probeSwtpm } from '../host/swtpm.ts';
+import { probeTerminal } from '../host/terminal.ts';
+import { probeVsock } from '../host/vsock.ts';
+import { inspectImage } from '../image/inspect.ts';
+import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
+import { imageFormatOf } from '../image/name.ts';
+import type { Settings } from '../settings/settings.ts';
+import { originalDescriptorLimit } from '../sys/limits.ts';
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Finds out, all at the same time and only as far as the settings need it, what a plan depends on. What is missing on
+ * the host is a fact, not a failure; an image, kernel or initrd that cannot be read is one (ImageError), since the user
+ * named it.
+ */
+export async function gatherFacts(
+  settings: Settings,
+  environment: Environment,
+  cache: FileFactCache,
+): Promise<HostFacts> {
+  const path = environment['PATH'] ?? defaultPath;
+  const architecture = qemuArchitecture();
+  const host = hostname();
+  const home = environment['HOME'] ?? '/root';
+  const { image, linux, firmware } = settings;
+  const [kvm, qemu, swtpm, found, named, imageFacts, kernel, initrds] = await Promise.all([
+    settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
+    probeQemu({ cache, path, architecture }),
+    settings.tpm === false
+      ? { usable: false as const, reason: '--tpm=no was given' }
+      : probeSwtpm(path, cache),
+    searchFirmware({ environment, home }),
+    typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
+    image === null
+      ? null
+      : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
+          explicit: settings.imageFormat !== null,
+        }),
+    linux === null ? null : inspectKernel(linux),
+    Promise.all(settings.initrd.map(inspectInitrd)),
+  ]);
+  cache.save();
+  return {
+    architecture,
+    identity: identity(environment, originalDescriptorLimit()),
+    hostName: host,
+    machineId: machineId(host),
+    invocationId: environment['INVOCATION_ID'] ?? randomUUID(),
+    cpus: availableParallelism(),
+    kvm,
+    vsock: probeVsock(),
+    qemu,
+    swtpm,
+    firmware: { ...found, named },
+    image: imageFacts,
+    kernel,
+    initrds,
+    terminal: probeTerminal(environment),
+    extraQemuArguments: extraArguments(environment),
+  };
+}
+
+function extraArguments(environment: Environment): readonly string[] {
+  const name = 'SYSTEMD_VMSPAWN_QEMU_EXTRA';
+  const words = splitWords(environment[name] ?? '');
+  if (words === null) throw new UsageError(`$${name} has a quote or a backslash without an end`);
+  return words;
+}

@@ -1,0 +1,167 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { prepareTpmState } from '../auxiliary/tpm-state.ts';
+import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
+import { DisposalStack } from '../disposal.ts';
+import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
+import { prepareNvram } from '../firmware/nvram.ts';
+import { FileFactCache } from '../host/cache.ts';
+import { type Environment, runtimeBase } from '../host/identity.ts';
+import type { RunningAuxiliary } from '../manager/manager.ts';
+import { ChildManager } from '../manager/none.ts';
+import { imageLock, machineLock } from '../plan/locks.ts';
+import { makePlan } from '../plan/make-plan.ts';
+import type { Notice, Plan } from '../plan/plan.ts';
+import { renderArguments } from '../qemu/arguments.ts';
+import { Qmp } from '../qemu/qmp.ts';
+import type { Settings } from '../settings/settings.ts';
+import { DescriptorStream } from '../sys/descriptor-stream.ts';
+import { openDescriptors } from './descriptors.ts';
+import { gatherFacts } from './facts.ts';
+import { MachineLocks } from './locks.ts';
+import { nameMachine } from './name.ts';
+import { startFailure } from './qemu-death.ts';
+import { RunningMachine } from './running-machine.ts';
+import { makeRuntimeDirectory } from './runtime-directory.ts';
+
+export interface StartRequest {
+  readonly settings: Settings;
+  readonly environment: Environment;
+  /** Gives the start up; whatever exists by then is given back. Has no effect on a machine that runs. */
+  readonly signal: AbortSignal;
+  notice(notice: Notice): void;
+}
+
+/** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
+const greetingTimeout = 30_000;
+
+/** What QEMU must not inherit of our environment: words of a service manager to us. */
+const ownVariables = [
+  'NOTIFY_SOCKET',
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+];
+
+/**
+ * Starts a machine: resolves when its processors run. Everything is checked before anything is made; the machine's name
+ * and its image are locked before that; a start that fails or is given up leaves nothing behind.
+ * Throws a VmspawnError with the first cause.
+ */
+export async function startMachine(request: StartRequest): Promise<RunningMachine> {
+  try {
+    return await attempt(request);
+  } catch (error) {
+    const swtpmFailed = error instanceof AuxiliaryError && error.auxiliary === 'swtpm';
+    if (!swtpmFailed || request.settings.tpm !== 'auto' || request.signal.aborted) throw error;
+    request.notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}` });
+    return await attempt({ ...request, settings: { ...request.settings, tpm: false } });
+  }
+}
+
+async function attempt(request: StartRequest): Promise<RunningMachine> {
+  const { environment, signal } = request;
+  await using stack = new DisposalStack();
+  const { machine, settings } = await nameMachine(request.settings, environment);
+  const base = runtimeBase(process.getuid?.() ?? 0, environment);
+  const locks = stack.use(await MachineLocks.open(join(base, '.lock'), machine));
+  locks.take(machineLock(machine));
+  if (settings.image !== null) locks.take(await lockOfImage(settings.image));
+  giveUpIf(signal);
+
+  // The child costs a few milliseconds of its own, which pass while the host is being looked at.
+  const child = stack.use(startEarlyChild({ signal }));
+  const facts = await gatherFacts(settings, environment, new FileFactCache(base));
+  const plan = makePlan(settings, facts, machine);
+  for (const lock of plan.locks) locks.take(lock);
+  for (const notice of plan.notices) request.notice(notice);
+  giveUpIf(signal);
+
+  stack.use(await makeRuntimeDirectory(plan.runtimeDirectory));
+  if (plan.nvram !== null) await prepareNvram(plan.nvram);
+  giveUpIf(signal);
+  if (plan.tpmState !== null) await prepareTpmState(plan.tpmState, signal);
+  const auxiliaries: RunningAuxiliary[] = [];
+  const manager = new ChildManager(environment);
+  for (const auxiliary of plan.auxiliaries) {
+    giveUpIf(signal);
+    auxiliaries.push(stack.use(await manager.startAuxiliary(auxiliary, signal)));
+  }
+  giveUpIf(signal);
+  return await enterQemu(plan, child, auxiliaries, stack, request);
+}
+
+/** From a complete plan to processors that run: hand-over, QMP, `cont`. */
+async function enterQemu(
+  plan: Plan,
+  child: EarlyChild,
+  auxiliaries: readonly RunningAuxiliary[],
+  stack: DisposalStack,
+  { environment, signal, notice }: StartRequest,
+): Promise<RunningMachine> {
+  const descriptors = stack.use(openDescriptors(plan.descriptors));
+  let console: DescriptorStream | null = null;
+  try {
+    const qmpDescriptor = descriptors.take('qmp');
+    if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
+    const qmp = stack.use(new Qmp(new DescriptorStream(qmpDescriptor)));
+    const consoleDescriptor = descriptors.take('console');
+    if (consoleDescriptor !== null) {
+      // What is typed after QEMU has gone must not cost what it wrote before.
+      console = new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true });
+    }
+    await child.handOver(
+      {
+        argv: [plan.qemu.binary, ...renderArguments(plan.qemu.configuration)],
+        environment: qemuEnvironment(plan, environment),
+        descriptors: descriptors.passed,
+        descriptorLimit: plan.descriptorLimit,
+        // A terminal's Ctrl-C goes to the whole foreground group; QEMU would die of it before the guest is shut down.
+        ownSession: plan.console.transport !== 'terminal',
+      },
+      signal,
+    );
+    descriptors.closePassed();
+    await qmp.negotiate({ signal, timeout: greetingTimeout });
+    giveUpIf(signal);
+    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, notice });
+    await qmp.execute('cont', undefined, { signal });
+    machine.supervise(stack.move());
+    return machine;
+  } catch (error) {
+    console?.destroy();
+    const failure = await startFailure(error, child, auxiliaries, signal);
+    // Before the daemons, which the stack would end first: QEMU would complain of their loss.
+    await child[Symbol.asyncDispose]();
+    throw failure;
+  }
+}
+
+async function lockOfImage(path: string): Promise<ReturnType<typeof imageLock>> {
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    return imageLock(path, `${dev}:${ino}`, 'exclusive');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new ImageError(`Image ${path} does not exist`, { hint: 'Check the path given with --image=.' });
+    }
+    throw new ImageError(`Image ${path} cannot be read`, { cause: error });
+  }
+}
+
+function qemuEnvironment(plan: Plan, environment: Environment): Record<string, string> {
+  const result: Record<string, string> = { LANG: 'C.UTF-8' };
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && !ownVariables.includes(name)) result[name] = value;
+  }
+  return { ...result, ...plan.qemu.environment };
+}
+
+/** The one place where an aborted start turns into an error. */
+export function giveUpIf(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw new InterruptedError('The start was given up', { cause: signal.reason });
+  }
+}

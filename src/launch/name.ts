@@ -1,0 +1,39 @@
+import { basename } from 'node:path';
+import { UsageError } from '../errors.ts';
+import type { Environment } from '../host/identity.ts';
+import { locateImage } from '../image/locate.ts';
+import { isMachineName, machineNameOf } from '../image/name.ts';
+import type { Settings } from '../settings/settings.ts';
+
+/**
+ * The machine's name, and the settings with the image that the name stands for where only a name was given. Throws
+ * UsageError where neither an image nor a kernel is named, ImageError where no image has that name.
+ */
+export async function nameMachine(
+  settings: Settings,
+  environment: Environment,
+): Promise<{ readonly machine: string; readonly settings: Settings }> {
+  const { machine, image, linux } = settings;
+  if (image === null && linux === null) {
+    if (machine === null) {
+      throw new UsageError('There is nothing to boot', {
+        hint: 'Name a disk image with --image=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
+      });
+    }
+    const home = environment['HOME'] ?? null;
+    const found = await locateImage(machine, { user: isUserMode(settings), environment, home });
+    return {
+      machine,
+      settings: { ...settings, image: found.path, imageFormat: settings.imageFormat ?? found.format },
+    };
+  }
+  if (machine !== null) return { machine, settings };
+  if (image !== null) return { machine: machineNameOf(image), settings };
+  const kernel = basename(linux ?? 'vmlinuz');
+  return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
+}
+
+/** Whether the user's own directories and manager count: as systemd has it, for everybody but root. */
+function isUserMode({ manager }: Settings): boolean {
+  return manager === 'user' || (manager !== 'system' && process.getuid?.() !== 0);
+}

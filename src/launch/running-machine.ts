@@ -1,0 +1,130 @@
+import type { Duplex } from 'node:stream';
+import type { EarlyChild } from '../child/early-child.ts';
+import type { DisposalStack } from '../disposal.ts';
+import { QemuError, type VmspawnError } from '../errors.ts';
+import type { RunningAuxiliary } from '../manager/manager.ts';
+import type { Notice, Plan } from '../plan/plan.ts';
+import type { QmpEvent } from '../qemu/messages.ts';
+import type { Qmp } from '../qemu/qmp.ts';
+import { type GuestState, initialGuestState, observe } from './events.ts';
+import type { Outcome } from './outcome.ts';
+import { auxiliaryDeath, lastWords, qemuDeath } from './qemu-death.ts';
+import { ShutdownLadder } from './shutdown.ts';
+
+export interface MachineParts {
+  readonly plan: Plan;
+  readonly child: EarlyChild;
+  readonly qmp: Qmp;
+  readonly console: Duplex | null;
+  readonly auxiliaries: readonly RunningAuxiliary[];
+  notice(notice: Notice): void;
+}
+
+/**
+ * A machine from its QMP greeting to its end: by the guest's own power-off, by the shutdown ladder, or by an accident;
+ * `exited` tells which. Disposal shuts it down and waits for the end.
+ */
+export class RunningMachine implements AsyncDisposable {
+  readonly plan: Plan;
+  /** QEMU's. */
+  readonly pid: number;
+  /**
+   * The guest's console; null where it is the terminal itself or there is none. Whoever reads it gets all that the guest
+   * wrote, also after the machine is gone; disposal closes it.
+   */
+  readonly console: Duplex | null;
+  /** Settles when QEMU is gone and everything has been given back. Never rejects. */
+  readonly exited: Promise<Outcome>;
+  readonly #parts: MachineParts;
+  readonly #ladder: ShutdownLadder;
+  /** The first thing that went wrong; it decides the exit status. */
+  #failure: VmspawnError | null = null;
+
+  #guest: GuestState = initialGuestState;
+  #settle: (outcome: Outcome) => void = () => {};
+
+  /** To be made before `cont`, so that no event is missed; `supervise` follows it. */
+  constructor(parts: MachineParts) {
+    const { plan, child, qmp } = parts;
+    this.#parts = parts;
+    this.plan = plan;
+    this.pid = child.pid;
+    this.console = parts.console;
+    this.#ladder = new ShutdownLadder({
+      qmp,
+      kill: (signal) => child.kill(signal),
+      exited: child.exited,
+      guest: () => this.#guest,
+      notice: (text) => parts.notice({ level: 'notice', text }),
+      timeout: plan.shutdownTimeout ?? Number.POSITIVE_INFINITY,
+    });
+    qmp.onEvent((event) => this.#observe(event));
+    this.exited = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** From now on the machine looks after itself: takes over what `stack` owns and gives it back when QEMU is gone. */
+  supervise(stack: DisposalStack): void {
+    for (const auxiliary of this.#parts.auxiliaries) void this.#watch(auxiliary);
+    void this.#finish(stack).then(this.#settle);
+  }
+
+  /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
+  requestShutdown(reason: string): void {
+    this.#ladder.request(reason);
+  }
+
+  /** Ends the machine at once, without asking the guest. */
+  end(reason: string): void {
+    this.#ladder.end(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.requestShutdown('The machine is not wanted any more');
+    await this.exited;
+    this.console?.destroy();
+  }
+
+  #observe(event: QmpEvent): void {
+    const { state, notices, end } = observe(this.#guest, event);
+    this.#guest = state;
+    for (const notice of notices) this.#parts.notice(notice);
+    if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
+    if (end) this.end('the machine is of no use any more');
+  }
+
+  /** QEMU outlives no daemon silently: without its TPM a guest hangs in the next command to it. */
+  async #watch(auxiliary: RunningAuxiliary): Promise<void> {
+    const qemuGone = this.#parts.child.exited.then(() => null);
+    const ended = await Promise.race([auxiliary.ended, qemuGone]);
+    if (ended === null) return;
+    this.#failure ??= auxiliaryDeath(auxiliary, ended);
+    this.#parts.notice({ level: 'warning', text: `${this.#failure.message}; the machine is shut down.` });
+    this.requestShutdown(`${auxiliary.plan.name} is gone`);
+  }
+
+  async #finish(stack: DisposalStack): Promise<Outcome> {
+    const exit = await this.#parts.child.exited;
+    let error = this.#failure;
+    // Against the guest's will, by quit or signals: QEMU's own status says nothing then.
+    const forced = this.#ladder.forced && this.#guest.shutdown?.guest !== true;
+    let status = forced ? 0 : (exit.code ?? 1);
+    if (error === null && forced && !this.#ladder.wanted) {
+      error = new QemuError('The guest did not power itself off, the machine was ended');
+    } else if (error === null && !forced && exit.code !== 0) {
+      error = qemuDeath(exit, lastWords(this.#parts.child), 'ended');
+    }
+    if (error !== null && status === 0) status = 1;
+    try {
+      await stack[Symbol.asyncDispose]();
+      this.#ladder[Symbol.dispose]();
+    } catch (failure) {
+      this.#parts.notice({
+        level: 'warning',
+        text: `Not everything could be cleaned up: ${String(failure)}`,
+      });
+    }
+    return { status, error };
+  }
+}

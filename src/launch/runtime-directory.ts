@@ -1,0 +1,44 @@
+import { lstat, mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DisposalStack } from '../disposal.ts';
+import { FileError } from '../errors.ts';
+
+/**
+ * Makes `path` a directory of ours with mode 0700, and its parents where they are missing. Throws FileError for one that
+ * exists but is a link or belongs to somebody else: in /tmp anybody may have put it there.
+ */
+export async function ensurePrivateDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await mkdir(path, { mode: 0o700 });
+    return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw new FileError(`Directory ${path} cannot be made`, { cause: error });
+    }
+  }
+  const found = await lstat(path);
+  const uid = process.getuid?.() ?? 0;
+  if (!found.isDirectory() || found.uid !== uid) {
+    throw new FileError(`${path} is not a directory of ours`, {
+      hint: 'Somebody else made it; remove it, or set XDG_RUNTIME_DIR to a directory of your own.',
+    });
+  }
+}
+
+/**
+ * The machine's runtime directory, empty. The caller holds the machine's name, so that whatever lies there is left from
+ * a run that was killed. It is removed when disposed of.
+ */
+export async function makeRuntimeDirectory(path: string): Promise<AsyncDisposable> {
+  await ensurePrivateDirectory(dirname(path));
+  try {
+    await rm(path, { recursive: true, force: true });
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    throw new FileError(`Runtime directory ${path} cannot be made`, { cause: error });
+  }
+  const stack = new DisposalStack();
+  stack.defer(() => rm(path, { recursive: true, force: true }));
+  return stack;
+}

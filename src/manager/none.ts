@@ -1,0 +1,79 @@
+import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
+import { DisposalStack } from '../disposal.ts';
+import { AuxiliaryError } from '../errors.ts';
+import type { Environment } from '../host/identity.ts';
+import type { PlannedAuxiliary } from '../plan/plan.ts';
+import { listenUnix } from '../sys/unix-listener.ts';
+import type { Manager, RunningAuxiliary } from './manager.ts';
+
+/** The listening socket's number in the daemon, right after standard error. */
+const socketDescriptor = 3;
+
+/** Milliseconds that a daemon gets to end by itself after SIGTERM. */
+const endTimeout = 5_000;
+
+/**
+ * No service manager: daemons are children of ours, on sockets that we bind. They go through the same early child as
+ * QEMU, which sees to it that they die with us and hold no descriptor but their own.
+ */
+export class ChildManager implements Manager {
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
+    await using stack = new DisposalStack();
+    try {
+      const child = stack.use(startEarlyChild({ signal, workingDirectory: plan.workingDirectory }));
+      const listener = stack.use(listenUnix(plan.socket.path));
+      await child.handOver(
+        {
+          argv: [
+            plan.binary,
+            ...plan.arguments.map((word) => word.replace('{socket}', String(socketDescriptor))),
+          ],
+          environment: definedOnly(this.#environment),
+          descriptors: [{ target: socketDescriptor, fd: listener.fd }],
+          ownSession: true,
+          descriptorLimit: null,
+        },
+        signal,
+      );
+      listener.releaseDescriptor();
+      stack.defer(() => terminate(child, endTimeout));
+      const owned = stack.move();
+      return {
+        plan,
+        ended: child.exited.then(({ code, signal }) =>
+          signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`,
+        ),
+        lastWords: () => child.stderrTail.last(3).join('; '),
+        [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started`, {
+        cause: error,
+        auxiliary: plan.name,
+      });
+    }
+  }
+}
+
+function definedOnly(environment: Environment): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined) result[name] = value;
+  }
+  return result;
+}
+
+/** Asks a daemon to end, and ends it when it does not. */
+async function terminate(child: EarlyChild, timeout: number): Promise<void> {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+  await child.exited;
+  clearTimeout(timer);
+}

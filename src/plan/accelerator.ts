@@ -1,0 +1,48 @@
+import { HostError } from '../errors.ts';
+import type { HostFacts, QemuFacts } from '../host/facts.ts';
+import type { Properties } from '../qemu/configuration.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { Draft } from './draft.ts';
+
+export interface Accelerator {
+  readonly name: 'kvm' | 'tcg';
+  readonly properties: Properties;
+  readonly cpu: string;
+}
+
+/** What Linux and Windows guests gain from under KVM; TCG has none of it. */
+const hyperVEnlightenments = 'hv-relaxed=on,hv-vapic=on,hv-time=on';
+
+/**
+ * KVM where it is usable, TCG otherwise with one warning that says why. The CPU model follows: `host` under KVM (`max`
+ * made QEMU abort on nested hosts), `max` under TCG.
+ */
+export function planAccelerator(
+  settings: Settings,
+  facts: HostFacts,
+  qemu: QemuFacts,
+  draft: Draft,
+): Accelerator {
+  const reason = kvmObstacle(facts, qemu);
+  if (settings.kvm === true && reason !== null) {
+    throw new HostError(`--kvm=yes cannot be met: ${reason}`, {
+      hint: 'Use --kvm=auto or --kvm=no to emulate the processor instead.',
+    });
+  }
+  if (settings.kvm !== false && reason === null) {
+    const x86 = facts.architecture === 'x86_64';
+    return { name: 'kvm', properties: {}, cpu: x86 ? `host,${hyperVEnlightenments}` : 'host' };
+  }
+  if (settings.kvm === 'auto') {
+    draft.warning(
+      `KVM is not usable: ${reason}. The processor is emulated, which is about ten times slower.`,
+    );
+  }
+  return { name: 'tcg', properties: {}, cpu: 'max' };
+}
+
+function kvmObstacle(facts: HostFacts, qemu: QemuFacts): string | null {
+  if (!facts.kvm.usable) return facts.kvm.reason;
+  if (!qemu.accelerators.includes('kvm')) return `${qemu.binary} was built without KVM`;
+  return null;
+}

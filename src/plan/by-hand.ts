@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+import { renderArguments } from '../qemu/arguments.ts';
+import type { Chardev, QemuConfiguration } from '../qemu/configuration.ts';
+import { quoteWord, renderShell } from '../qemu/shell.ts';
+import type { Plan, PlannedAuxiliary, PlannedDescriptor } from './plan.ts';
+
+/**
+ * A plan as a script for bash(1) that starts the same machine without this program: directories and state first, then the
+ * daemons, then QEMU in the foreground, with files opened by redirection under the numbers of the plan and QMP on a
+ * socket path. The console is the terminal, shared with QEMU's monitor (Ctrl-a c), since nobody forwards it.
+ */
+export function renderScript(plan: Plan): string {
+  const qmpSocket = join(plan.runtimeDirectory, 'qmp.sock');
+  const sections = [
+    header(plan, qmpSocket),
+    directories(plan),
+    state(plan),
+    ...plan.auxiliaries.map(daemon),
+    files(plan),
+    `${renderShell([plan.qemu.binary, ...renderArguments(configurationByHand(plan, qmpSocket))])}\n`,
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+function header(plan: Plan, qmpSocket: string): string {
+  const lines = [
+    '#!/bin/bash',
+    `# Starts the machine ${plan.machine} by hand, as vmspawn would.`,
+    '# Not in here: locks, the shutdown ladder, sandboxed daemons, clean-up after a crash.',
+    `# Power it off:  printf '%s\\n' '{"execute":"qmp_capabilities"}' '{"execute":"system_powerdown"}' |`,
+    `#                    socat - UNIX-CONNECT:${qmpSocket}`,
+    ...plan.notices.map((notice) => `# ${notice.level}: ${notice.text.replaceAll('\n', ' ')}`),
+    'set -eu',
+    '',
+  ];
+  return lines.join('\n');
+}
+
+function directories(plan: Plan): string {
+  const directory = quoteWord(plan.runtimeDirectory);
+  return `mkdir -p ${directory}\nchmod 700 ${directory}\ntrap ${quoteWord(`rm -rf ${directory}`)} EXIT\n`;
+}
+
+function state({ nvram, tpmState }: Plan): string {
+  const lines: string[] = [];
+  if (nvram !== null) {
+    const [path, template] = [quoteWord(nvram.path), quoteWord(nvram.template)];
+    lines.push(`[ -e ${path} ] || install -m 600 ${template} ${path}`);
+  }
+  if (tpmState !== null) {
+    const directory = quoteWord(tpmState.directory);
+    const words =
+      tpmState.setup === null
+        ? null
+        : [
+            tpmState.setup,
+            '--tpm2',
+            '--tpm-state',
+            tpmState.directory,
+            '--pcr-banks',
+            'sha256',
+            '--ecc',
+            '--createek',
+            '--not-overwrite',
+          ];
+    lines.push(
+      words === null
+        ? `mkdir -p -m 700 ${directory}`
+        : `[ -d ${directory} ] || { mkdir -m 700 ${directory}; ${words.map(quoteWord).join(' ')}; }`,
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function daemon(auxiliary: PlannedAuxiliary): string {
+  const { binary, workingDirectory, socket } = auxiliary;
+  const words = auxiliary.arguments.map((word) => word.replace('fd={socket}', `path=${socket.path}`));
+  const path = quoteWord(socket.path);
+  return [
+    `# ${auxiliary.description}`,
+    `(cd ${quoteWord(workingDirectory)} && exec ${renderShell([binary, ...words])}) &`,
+    `until [ -S ${path} ]; do kill -0 $! ; sleep 0.05; done`,
+    '',
+  ].join('\n');
+}
+
+function files(plan: Plan): string {
+  const lines = plan.descriptors.flatMap((descriptor) => redirection(descriptor, plan.runtimeDirectory));
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): readonly string[] {
+  const { target } = descriptor;
+  switch (descriptor.kind) {
+    case 'file':
+      return [`exec ${target}${descriptor.access === 'read' ? '<' : '<>'}${quoteWord(descriptor.path)}`];
+    case 'copy': {
+      const copy = quoteWord(join(runtimeDirectory, `copy-${target}`));
+      return [`install -m 600 ${quoteWord(descriptor.path)} ${copy}`, `exec ${target}<>${copy}`];
+    }
+    case 'concatenation': {
+      const merged = quoteWord(join(runtimeDirectory, `initrd-${target}`));
+      return [
+        `for part in ${descriptor.paths.map(quoteWord).join(' ')}; do`,
+        '  cat "$part"; head -c $(( (4 - $(stat -c %s "$part") % 4) % 4 )) /dev/zero',
+        `done >${merged}`,
+        `exec ${target}<${merged}`,
+      ];
+    }
+    case 'socketpair':
+    case 'inherit':
+      // The chardev on it is another one here (configurationByHand); the terminal is there anyway.
+      return [];
+  }
+}
+
+/** The same machine with what only a supervisor can have exchanged for what a shell can give. */
+function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
+  const { configuration } = plan.qemu;
+  const purposes = new Map(
+    plan.descriptors.flatMap((descriptor) =>
+      descriptor.kind === 'socketpair' ? [[descriptor.target, descriptor.purpose] as const] : [],
+    ),
+  );
+  let terminal: string | null = null;
+  const chardevs = configuration.chardevs.map((chardev): Chardev => {
+    const purpose = 'fd' in chardev ? purposes.get(chardev.fd) : undefined;
+    if (purpose === 'qmp') return { id: chardev.id, backend: 'socket', path: qmpSocket, server: true };
+    if (purpose !== 'console') return chardev;
+    terminal = chardev.id;
+    return { id: chardev.id, backend: 'stdio', signal: false, mux: true };
+  });
+  return {
+    ...configuration,
+    chardevs,
+    monitors:
+      terminal === null
+        ? configuration.monitors
+        : [...configuration.monitors, { chardev: terminal, mode: 'readline' }],
+    paused: false,
+  };
+}

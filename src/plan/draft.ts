@@ -1,0 +1,74 @@
+import type {
+  BlockNode,
+  Chardev,
+  Device,
+  FdSet,
+  Netdev,
+  Properties,
+  QemuConfiguration,
+  QemuObject,
+} from '../qemu/configuration.ts';
+import type { Notice, PlannedDescriptor } from './plan.ts';
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+type NewDescriptor = DistributiveOmit<PlannedDescriptor, 'target'>;
+
+/** The first descriptor number after standard input, output and error. */
+const firstDescriptor = 3;
+
+/**
+ * A plan while it is made: each part of plan/ adds its devices, descriptors and notices here. Lives only within one
+ * call of makePlan; what comes out is frozen data.
+ */
+export class Draft {
+  readonly notices: Notice[] = [];
+  readonly descriptors: PlannedDescriptor[] = [];
+  readonly fdSets: FdSet[] = [];
+  readonly objects: QemuObject[] = [];
+  readonly chardevs: Chardev[] = [];
+  readonly monitors: QemuConfiguration['monitors'][number][] = [];
+  readonly tpmdevs: QemuConfiguration['tpmdevs'][number][] = [];
+  readonly blockNodes: BlockNode[] = [];
+  readonly netdevs: Netdev[] = [];
+  readonly devices: Device[] = [];
+  readonly globals: QemuConfiguration['globals'][number][] = [];
+  readonly smbios11: string[] = [];
+  readonly machineProperties: { [name: string]: Properties[string] } = {};
+  #nextDescriptor = firstDescriptor;
+
+  notice(text: string): void {
+    this.notices.push({ level: 'notice', text });
+  }
+
+  warning(text: string): void {
+    this.notices.push({ level: 'warning', text });
+  }
+
+  /** Gives `descriptor` the next free number in QEMU. */
+  descriptor(descriptor: NewDescriptor): number {
+    const target = this.#nextDescriptor++;
+    this.descriptors.push({ ...descriptor, target });
+    return target;
+  }
+
+  /** Gives `descriptor` a number that is fixed by convention (standard input, output). */
+  descriptorAt(target: number, descriptor: NewDescriptor): void {
+    this.descriptors.push({ ...descriptor, target });
+  }
+
+  /**
+   * A file for a block node: passed as a descriptor and named /dev/fdset/SET, which QEMU opens again as often as it
+   * likes without ever touching a path.
+   */
+  fdSet(descriptor: NewDescriptor, opaque: string): string {
+    const fd = this.descriptor(descriptor);
+    const set = this.fdSets.length + 1;
+    this.fdSets.push({ set, fd, opaque });
+    return `/dev/fdset/${set}`;
+  }
+
+  /** For what QEMU opens with plain open(2), such as kernels: the inherited descriptor by its /proc name. */
+  procPath(descriptor: NewDescriptor): string {
+    return `/proc/self/fd/${this.descriptor(descriptor)}`;
+  }
+}

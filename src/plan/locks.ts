@@ -1,0 +1,41 @@
+import type { HostFacts } from '../host/facts.ts';
+import { pathLockName } from './identity.ts';
+import type { Plan, PlannedLock, PlannedNvram, PlannedTpmState } from './plan.ts';
+
+/** The lock of a machine's name. */
+export function machineLock(machine: string): PlannedLock {
+  return { file: `machine-${machine}`, mode: 'exclusive', what: `machine ${machine}` };
+}
+
+/** The lock of one image file, by device and inode, so that another path or link to it does not get around it. */
+export function imageLock(path: string, identity: string, mode: PlannedLock['mode']): PlannedLock {
+  return { file: `image-${identity.replace(':', '-')}`, mode, what: `image ${path}` };
+}
+
+/** Everything that only one running machine may have: the name first, then the image's layers, then kept state. */
+export function planLocks(
+  machine: string,
+  facts: HostFacts,
+  nvram: PlannedNvram | null,
+  tpmState: PlannedTpmState | null,
+): Plan['locks'] {
+  const locks: PlannedLock[] = [machineLock(machine)];
+  for (const [index, layer] of (facts.image?.layers ?? []).entries()) {
+    locks.push(imageLock(layer.path, layer.identity, index === 0 ? 'exclusive' : 'shared'));
+  }
+  if (nvram !== null) {
+    locks.push({
+      file: pathLockName('nvram', nvram.path),
+      mode: 'exclusive',
+      what: `EFI variables ${nvram.path}`,
+    });
+  }
+  if (tpmState?.persistent) {
+    locks.push({
+      file: pathLockName('tpm', tpmState.directory),
+      mode: 'exclusive',
+      what: `TPM state ${tpmState.directory}`,
+    });
+  }
+  return locks;
+}

@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import { HostError, UsageError } from '../errors.ts';
+import type { HostFacts, QemuFacts } from '../host/facts.ts';
+import type { QemuConfiguration } from '../qemu/configuration.ts';
+import type { Settings } from '../settings/settings.ts';
+import { planAccelerator } from './accelerator.ts';
+import { planConsole } from './console.ts';
+import { Draft } from './draft.ts';
+import { planRootDisk } from './drives.ts';
+import { planFirmware } from './firmware.ts';
+import { generationId, machineUuid } from './identity.ts';
+import { planKernel } from './kernel.ts';
+import { planLocks } from './locks.ts';
+import { planNetwork } from './network.ts';
+import { PciLayout } from './pci.ts';
+import type { Plan } from './plan.ts';
+import { planTpm } from './tpm.ts';
+import { planVsock } from './vsock.ts';
+
+/** A Unix socket's path ends at 107 bytes (unix(7): sun_path has 108 with the final NUL). */
+const socketPathLimit = 107;
+
+/** Machine types that this program knows how to fill, by architecture. */
+const machineAliases: { readonly [architecture: string]: string } = { x86_64: 'q35', aarch64: 'virt' };
+
+/**
+ * The whole run, decided: a pure function of what the user asked for and what the host offers. `machine` is the machine's
+ * name, already checked. Throws UsageError, HostError, ImageError or FirmwareError where the two do not fit together.
+ */
+export function makePlan(settings: Settings, facts: HostFacts, machine: string): Plan {
+  const qemu = requireQemu(facts);
+  const machineType = requireMachineType(facts, qemu);
+  const runtimeDirectory = join(facts.identity.runtimeBase, machine);
+  const draft = new Draft();
+  const pci = new PciLayout();
+
+  const qmp = draft.descriptor({ kind: 'socketpair', purpose: 'qmp' });
+  draft.chardevs.push({ id: 'qmp', backend: 'socket', fd: qmp });
+  draft.monitors.push({ chardev: 'qmp', mode: 'control' });
+
+  const accelerator = planAccelerator(settings, facts, qemu, draft);
+  const console = planConsole(settings.console, draft, pci);
+  planCommonDevices(facts, qemu, draft, pci);
+  const firmware = planFirmware(settings, facts, machineType, draft);
+  const kernel = planKernel(settings, facts, firmware, draft);
+  if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
+  planNetwork(settings, facts, machine, draft, pci);
+  planVsock(settings, facts, machine, draft, pci);
+  const tpm = planTpm(settings, facts, runtimeDirectory, draft);
+  if (settings.notifyReady === true) {
+    draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
+  }
+
+  for (const auxiliary of tpm === null ? [] : [tpm.auxiliary])
+    checkSocketPath(auxiliary.socket.path, machine);
+
+  const configuration: QemuConfiguration = {
+    name: machine,
+    uuid: settings.uuid ?? machineUuid(facts, machine),
+    machine: { type: machineType.name, properties: draft.machineProperties },
+    accelerator: { name: accelerator.name, properties: accelerator.properties },
+    cpu: accelerator.cpu,
+    smp: { cpus: settings.cpus },
+    memory: settings.ram,
+    bios: firmware.bios,
+    kernel,
+    smbios11: draft.smbios11,
+    display: settings.console === 'gui' ? 'default' : 'none',
+    sandbox: planSandbox(settings, qemu, draft),
+    globals: draft.globals,
+    fdSets: draft.fdSets,
+    objects: draft.objects,
+    chardevs: draft.chardevs,
+    monitors: draft.monitors,
+    tpmdevs: draft.tpmdevs,
+    blockNodes: draft.blockNodes,
+    netdevs: draft.netdevs,
+    devices: draft.devices,
+    paused: true,
+    extra: [...settings.qemuArguments, ...facts.extraQemuArguments],
+  };
+  const nvram = firmware.nvram;
+  const tpmState = tpm?.state ?? null;
+  return {
+    format: 1,
+    machine,
+    runtimeDirectory,
+    lockDirectory: join(facts.identity.runtimeBase, '.lock'),
+    locks: planLocks(machine, facts, nvram, tpmState),
+    notices: draft.notices,
+    nvram,
+    tpmState,
+    auxiliaries: tpm === null ? [] : [tpm.auxiliary],
+    descriptors: draft.descriptors,
+    qemu: { binary: qemu.binary, configuration, environment: {} },
+    console,
+    descriptorLimit: facts.identity.descriptorLimit,
+    shutdownTimeout: settings.shutdownTimeout,
+    notifyReady: settings.notifyReady ?? true,
+  };
+}
+
+function requireQemu(facts: HostFacts): QemuFacts {
+  if (facts.qemu.usable) return facts.qemu;
+  throw new HostError(`QEMU cannot be used: ${facts.qemu.reason}`, {
+    hint: 'On Debian and Ubuntu: apt install qemu-system-x86.',
+  });
+}
+
+/** The versioned type, so that a machine stays the same when its plan is kept and QEMU is upgraded. */
+export function requireMachineType(
+  facts: Pick<HostFacts, 'architecture'>,
+  qemu: QemuFacts,
+): QemuFacts['machines'][number] {
+  const alias = machineAliases[facts.architecture];
+  const found = qemu.machines.find((machine) => machine.alias === alias) ?? null;
+  if (alias === undefined || found === null) {
+    throw new HostError(`${qemu.binary} has no machine type that is known here for ${facts.architecture}`);
+  }
+  return found;
+}
+
+function planCommonDevices(facts: HostFacts, qemu: QemuFacts, draft: Draft, pci: PciLayout): void {
+  draft.objects.push({ 'qom-type': 'rng-random', id: 'rng0', filename: '/dev/urandom' });
+  draft.devices.push(
+    { driver: 'virtio-rng-pci', id: 'rng-device0', ...pci.integrated(), rng: 'rng0' },
+    { driver: 'virtio-balloon-pci', id: 'balloon0', ...pci.integrated(), 'free-page-reporting': true },
+  );
+  if (facts.architecture !== 'x86_64') return;
+  // The HPET makes QEMU wake up all the time; guests use the TSC or kvmclock.
+  draft.machineProperties['hpet'] = false;
+  draft.devices.push({ driver: 'vmgenid', id: 'generation0', guid: generationId(facts) });
+  // By this the guest's kernel can say that it has panicked.
+  if (qemu.devices.includes('pvpanic')) draft.devices.push({ driver: 'pvpanic', id: 'panic0' });
+}
+
+/**
+ * QEMU's seccomp filter, everything denied that it can deny. A window needs helpers (GTK starts threads with their own
+ * priority, opens portals through D-Bus), so gui keeps only what does not get in its way.
+ */
+function planSandbox(settings: Settings, qemu: QemuFacts, draft: Draft): QemuConfiguration['sandbox'] {
+  if (!qemu.sandbox) return null;
+  if (settings.console === 'gui') {
+    draft.notice('With a window, QEMU may start programs and change priorities (its sandbox is wider).');
+    return { obsolete: 'deny', elevateprivileges: 'deny' };
+  }
+  return { obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' };
+}
+
+function checkSocketPath(path: string, machine: string): void {
+  const length = Buffer.byteLength(path);
+  if (length <= socketPathLimit) return;
+  throw new UsageError(`Socket path ${path} has ${length} bytes, ${socketPathLimit} are possible`, {
+    hint: `Give the machine a shorter name than ${machine} with --machine=NAME, or set XDG_RUNTIME_DIR to a shorter path.`,
+  });
+}

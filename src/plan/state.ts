@@ -1,0 +1,26 @@
+import type { HostFacts } from '../host/facts.ts';
+import type { StatePath } from '../settings/settings.ts';
+import type { Draft } from './draft.ts';
+
+/**
+ * Where a machine's persistent state lives: at the path that was given, beside the image with `suffix` added to its
+ * name, or nowhere (null). A block device has no place beside it that survives a reboot.
+ */
+export function besideImage(
+  setting: StatePath,
+  suffix: string,
+  option: string,
+  facts: HostFacts,
+  draft: Draft,
+): string | null {
+  if (typeof setting === 'object') return setting.path;
+  if (setting === 'off' || facts.image === null) return null;
+  const [top] = facts.image.layers;
+  if (top.type === 'block') {
+    draft.notice(
+      `${top.path} is a block device, so that nothing is kept beside it; --${option}=PATH keeps it.`,
+    );
+    return null;
+  }
+  return `${top.path}${suffix}`;
+}

@@ -1,0 +1,33 @@
+import { HostError } from '../errors.ts';
+import type { HostFacts } from '../host/facts.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { Draft } from './draft.ts';
+import { vsockCid } from './identity.ts';
+import type { PciLayout } from './pci.ts';
+
+/**
+ * A vsock device where the user insists on one. Nothing of ours listens on it yet, so `auto` goes without.
+ */
+export function planVsock(
+  settings: Settings,
+  facts: HostFacts,
+  machine: string,
+  draft: Draft,
+  pci: PciLayout,
+): void {
+  if (settings.vsock !== true) return;
+  if (!facts.vsock.usable) throw new HostError(`--vsock=yes cannot be met: ${facts.vsock.reason}`);
+  const fd = draft.descriptor({
+    kind: 'file',
+    path: facts.vsock.device,
+    access: 'read-write',
+    identity: null,
+  });
+  draft.devices.push({
+    driver: 'vhost-vsock-pci',
+    id: 'vsock0',
+    ...pci.integrated(),
+    'guest-cid': vsockCid(machine),
+    vhostfd: String(fd),
+  });
+}

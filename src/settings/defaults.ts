@@ -1,0 +1,48 @@
+import type { Settings } from './settings.ts';
+
+/*
+ * What the command line needs of the settings, without the schema: loading zod and building the schema takes 3 to 8 ms
+ * of every start, and the parser checks each value itself.
+ */
+
+export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
+export const imageFormats = ['raw', 'qcow2'] as const;
+export const managerNames = ['auto', 'system', 'user', 'none'] as const;
+export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
+
+/** The longest time in milliseconds that one timer of Node holds; a longer one fires at once. */
+export const longestTimer = 2 ** 31 - 1;
+
+/** Settings with nothing said: a fresh object, equal to what the schema makes of `{}`. */
+export function defaultSettings(): Settings {
+  return {
+    image: null,
+    imageFormat: null,
+    machine: null,
+    uuid: null,
+    cpus: 1,
+    ram: { size: 2 * 1024 ** 3, max: null, slots: null },
+    kvm: 'auto',
+    vsock: 'auto',
+    tpm: 'auto',
+    tpmState: 'auto',
+    efiNvramState: 'auto',
+    efiNvramTemplate: null,
+    secureBoot: 'auto',
+    firmware: 'auto',
+    firmwareFeatures: { include: [], exclude: ['enrolled-keys'], list: false },
+    linux: null,
+    initrd: [],
+    console: 'interactive',
+    network: 'none',
+    notifyReady: null,
+    qemuArguments: [],
+    manager: 'auto',
+    dryRun: null,
+    json: false,
+    shutdownTimeout: 90_000,
+    quiet: false,
+    pager: true,
+    kernelCommandLine: [],
+  };
+}

@@ -1,0 +1,32 @@
+import { parseCommandLine } from './cli/parse.ts';
+import { describeError } from './errors.ts';
+import { writeErr } from './sys/stdio.ts';
+
+/** The program vmspawn(1): from words to an exit status. */
+async function main(words: readonly string[]): Promise<number> {
+  try {
+    const { action, settings } = parseCommandLine(words, { cwd: process.cwd() });
+    if (action === 'help' || action === 'version') {
+      const { inform } = await import('./cli/inform.ts');
+      return inform(action, settings, process.env);
+    }
+    if (settings.firmware === 'list' || settings.firmware === 'describe' || settings.firmwareFeatures.list) {
+      const { reportFirmware } = await import('./cli/firmware-report.ts');
+      return await reportFirmware(settings, process.env);
+    }
+    if (settings.dryRun !== null) {
+      const { dryRun } = await import('./cli/dry-run.ts');
+      return await dryRun(settings, process.env);
+    }
+    const { run } = await import('./cli/run.ts');
+    return await run(settings, process.env);
+  } catch (error) {
+    writeErr(`vmspawn: ${describeError(error)}\n`);
+    return 1;
+  }
+}
+
+void main(process.argv.slice(2)).then((status) => {
+  // Not by itself: a terminal that is still being read would keep the process.
+  process.exit(status);
+});

@@ -1,0 +1,352 @@
+import type { Settings } from '../../src/settings/settings.ts';
+
+/** What the parser makes of one option: the settings that differ from the defaults, or a part of the message. */
+export type Case =
+  | { readonly words: readonly string[]; readonly settings: Partial<Settings> }
+  | { readonly words: readonly string[]; readonly action: 'help' | 'version' }
+  | { readonly words: readonly string[]; readonly error: string };
+
+const gibibyte = 1024 ** 3;
+const mebibyte = 1024 ** 2;
+
+function ram(size: number, max: number | null = null, slots: number | null = null): Partial<Settings> {
+  return { ram: { size, max, slots } };
+}
+
+function features(include: string[], exclude: string[], list = false): Partial<Settings> {
+  return { firmwareFeatures: { include, exclude, list } };
+}
+
+/** By option; every option must be here. The working directory is /work/dir. */
+export const cases: { readonly [option: string]: readonly Case[] } = {
+  image: [
+    { words: ['--image=/a/b.raw'], settings: { image: '/a/b.raw' } },
+    { words: ['--image', 'b.raw'], settings: { image: '/work/dir/b.raw' } },
+    { words: ['-i', './b.raw'], settings: { image: '/work/dir/b.raw' } },
+    { words: ['-ib.raw'], settings: { image: '/work/dir/b.raw' } },
+    { words: ['-i', '../b.raw'], settings: { image: '/work/dir/../b.raw' } },
+    { words: ['-i', '~/b.raw'], settings: { image: '/work/dir/~/b.raw' } },
+    { words: ['-i', '/a//./b.raw/'], settings: { image: '/a/b.raw' } },
+    { words: ['-i', '/'], settings: { image: '/' } },
+    { words: ['-i', '--kvm'], settings: { image: '/work/dir/--kvm' } },
+    { words: ['-i', 'a.raw', '-i', 'b.raw'], settings: { image: '/work/dir/b.raw' } },
+    { words: ['-i', 'a.raw', '--image='], settings: {} },
+    { words: ['--image=a=b'], settings: { image: '/work/dir/a=b' } },
+    { words: ['--image'], error: 'Option --image needs an argument, PATH.' },
+    { words: ['-i'], error: 'Option -i needs an argument, PATH.' },
+    { words: ['-i', 'a\0b'], error: '--image=a\0b is no path because it holds a NUL character.' },
+  ],
+  'image-format': [
+    { words: ['--image-format=raw'], settings: { imageFormat: 'raw' } },
+    { words: ['--image-format', 'qcow2'], settings: { imageFormat: 'qcow2' } },
+    { words: ['--image-format=vmdk'], error: '--image-format=vmdk is none of raw, qcow2.' },
+    { words: ['--image-format='], error: '--image-format= is none of raw, qcow2.' },
+  ],
+  machine: [
+    { words: ['-M', 'web-1'], settings: { machine: 'web-1' } },
+    { words: ['--machine=a.b.c'], settings: { machine: 'a.b.c' } },
+    { words: ['--machine=a', '--machine='], settings: {} },
+    { words: [`--machine=${'a'.repeat(63)}`], settings: { machine: 'a'.repeat(63) } },
+    { words: [`--machine=${'a'.repeat(64)}`], error: 'is no host name.' },
+    { words: [`--machine=${'a.'.repeat(32)}b`], error: 'is longer than the 64 characters of a host name.' },
+    ...['a/b', '../a', 'a_b', 'a b', '-a', 'a-', '.a', 'a.', 'a..b', 'a\n', '\u00e4', '=a', '.'].map(
+      (name) => ({
+        words: [`--machine=${name}`],
+        error: `--machine=${name} is no host name.`,
+      }),
+    ),
+  ],
+  uuid: [
+    {
+      words: ['--uuid=3D1BD3F5-6c25-4b9e-a34e-58a1d5b1f5a8'],
+      settings: { uuid: '3d1bd3f5-6c25-4b9e-a34e-58a1d5b1f5a8' },
+    },
+    {
+      words: ['--uuid', '3d1bd3f56c254b9ea34e58a1d5b1f5a8'],
+      settings: { uuid: '3d1bd3f5-6c25-4b9e-a34e-58a1d5b1f5a8' },
+    },
+    { words: ['--uuid=00000000-0000-0000-0000-000000000000'], error: 'is all zero' },
+    { words: [`--uuid=${'0'.repeat(32)}`], error: 'is all zero' },
+    { words: ['--uuid='], error: '--uuid= is no UUID.' },
+    { words: ['--uuid=3d1bd3f5-6c254b9e-a34e-58a1d5b1f5a8'], error: 'is no UUID.' },
+    { words: ['--uuid={3d1bd3f5-6c25-4b9e-a34e-58a1d5b1f5a8}'], error: 'is no UUID.' },
+  ],
+  cpus: [
+    { words: ['--cpus=4'], settings: { cpus: 4 } },
+    { words: ['--cpus=4096'], settings: { cpus: 4096 } },
+    { words: ['--qemu-smp=3'], settings: { cpus: 3 } },
+    { words: ['--qemu-smp', '3'], settings: { cpus: 3 } },
+    ...['0', 'abc', '', '-1', '1.5', '0x4', '4097', ' 4', '1e3', '99999999999999999999'].map((number) => ({
+      words: [`--cpus=${number}`],
+      error: `--cpus=${number} is no whole number from 1 to 4096.`,
+    })),
+    { words: ['--qemu-smp=0'], error: '--qemu-smp=0 is no whole number from 1 to 4096.' },
+    { words: ['--cpus=2,sockets=2'], error: 'use --qemu-arg=-smp with --qemu-arg=2,sockets=2' },
+  ],
+  ram: [
+    { words: ['--ram=512M'], settings: ram(512 * mebibyte) },
+    { words: ['--qemu-mem', '1g'], settings: ram(gibibyte) },
+    { words: ['--ram=1.5G'], settings: ram(1.5 * gibibyte) },
+    { words: ['--ram=1'], settings: ram(mebibyte) },
+    { words: ['--ram=0.5K'], settings: ram(mebibyte) },
+    { words: ['--ram=1048577'], settings: ram(2 * mebibyte) },
+    { words: ['--ram=1024KB'], settings: ram(mebibyte) },
+    { words: ['--ram=1T'], settings: ram(1024 * gibibyte) },
+    { words: ['--ram=1G:'], settings: ram(gibibyte) },
+    { words: ['--ram=1G::'], settings: ram(gibibyte) },
+    { words: ['--ram=1G:4G'], settings: ram(gibibyte, 4 * gibibyte, 1) },
+    { words: ['--ram=1G:4G:'], settings: ram(gibibyte, 4 * gibibyte, 1) },
+    { words: ['--ram=1G:4G:256'], settings: ram(gibibyte, 4 * gibibyte, 256) },
+    { words: ['--ram=1G:1G'], settings: ram(gibibyte) },
+    { words: ['--ram=0'], error: '--ram=0 has a size of zero.' },
+    { words: ['--ram=0.0G'], error: '--ram=0.0G has a size of zero.' },
+    { words: ['--ram=1G:0'], error: '--ram=1G:0 has a MAX of zero.' },
+    { words: ['--ram=2G:1G'], error: '--ram=2G:1G has a MAX that is smaller than the size.' },
+    { words: ['--ram=1G::2'], error: '--ram=1G::2 has SLOTS without MAX.' },
+    { words: ['--ram=1G:2G:3:4'], error: '--ram=1G:2G:3:4 has more than the three fields SIZE:MAX:SLOTS.' },
+    {
+      words: ['--ram=1G:2G:0'],
+      error: '--ram=1G:2G:0 has a SLOTS field that is no whole number from 1 to 256.',
+    },
+    { words: ['--ram=1G:2G:257'], error: 'has a SLOTS field that is no whole number from 1 to 256.' },
+    { words: ['--ram=1E'], error: '--ram=1E has a size of 8 PiB or more, which no machine can have.' },
+    ...['', 'x', '1X', '-1G', '1GiB', '1,5G', '1G ', '1.G', '.5G', '1e9'].map((size) => ({
+      words: [`--ram=${size}`],
+      error: `--ram=${size} has a size that is no number of bytes.`,
+    })),
+    { words: ['--qemu-mem=0'], error: '--qemu-mem=0 has a size of zero.' },
+  ],
+  kvm: [
+    ...['1', 'yes', 'Y', 'true', 'T', 'ON'].map((word) => ({
+      words: [`--kvm=${word}`],
+      settings: { kvm: true },
+    })),
+    ...['0', 'no', 'N', 'false', 'f', 'Off'].map((word) => ({
+      words: [`--kvm=${word}`],
+      settings: { kvm: false },
+    })),
+    { words: ['--kvm=no', '--kvm=auto'], settings: {} },
+    { words: ['--kvm=no', '--kvm='], settings: {} },
+    { words: ['--qemu-kvm=no'], settings: { kvm: false } },
+    { words: ['--kvm=maybe'], error: '--kvm=maybe is neither yes, no nor auto.' },
+  ],
+  vsock: [
+    { words: ['--vsock=yes'], settings: { vsock: true } },
+    { words: ['--qemu-vsock=no'], settings: { vsock: false } },
+    { words: ['--vsock=3'], error: '--vsock=3 is neither yes, no nor auto.' },
+  ],
+  tpm: [
+    { words: ['--tpm=yes'], settings: { tpm: true } },
+    { words: ['--tpm', 'no'], settings: { tpm: false } },
+    { words: ['--tpm=2.0'], error: '--tpm=2.0 is neither yes, no nor auto.' },
+  ],
+  'tpm-state': [
+    ...['no', 'off', '0', ''].map((word) => ({
+      words: [`--tpm-state=${word}`],
+      settings: { tpmState: 'off' as const },
+    })),
+    { words: ['--tpm-state=no', '--tpm-state=yes'], settings: {} },
+    { words: ['--tpm-state=no', '--tpm-state=AUTO'], settings: {} },
+    { words: ['--tpm-state=/var/tpm'], settings: { tpmState: { path: '/var/tpm' } } },
+    { words: ['--tpm-state=./tpm'], settings: { tpmState: { path: '/work/dir/tpm' } } },
+    { words: ['--tpm-state=a/tpm/'], settings: { tpmState: { path: '/work/dir/a/tpm' } } },
+    { words: ['--tpm-state=state'], error: 'is none of auto, yes, no and no path with a slash.' },
+    { words: ['--tpm-state=state'], error: 'For a file of that name write --tpm-state=./state' },
+    { words: ['--tpm-state=atuo'], error: 'Did you mean auto?' },
+  ],
+  'efi-nvram-state': [
+    { words: ['--efi-nvram-state=off'], settings: { efiNvramState: 'off' } },
+    { words: ['--efi-nvram-state=./vars.fd'], settings: { efiNvramState: { path: '/work/dir/vars.fd' } } },
+    { words: ['--efi-nvram-state=vars.fd'], error: '--efi-nvram-state=vars.fd is none of auto, yes, no' },
+  ],
+  'efi-nvram-template': [
+    { words: ['--efi-nvram-template=vars.fd'], settings: { efiNvramTemplate: '/work/dir/vars.fd' } },
+    { words: ['--efi-nvram-template=vars.fd', '--efi-nvram-template='], settings: {} },
+    { words: ['--efi-nvram-template=\0'], error: 'is no path because it holds a NUL character.' },
+  ],
+  'secure-boot': [
+    { words: ['--secure-boot=yes'], settings: { secureBoot: true } },
+    { words: ['--secure-boot=off'], settings: { secureBoot: false } },
+    { words: ['--secure-boot=enforce'], error: '--secure-boot=enforce is neither yes, no nor auto.' },
+  ],
+  firmware: [
+    ...(['uefi', 'bios', 'none', 'list', 'describe'] as const).map((word) => ({
+      words: [`--firmware=${word}`],
+      settings: { firmware: word },
+    })),
+    { words: ['--firmware=bios', '--firmware=auto'], settings: {} },
+    { words: ['--firmware=bios', '--firmware='], settings: {} },
+    { words: ['--firmware=/a/b.json'], settings: { firmware: { path: '/a/b.json' } } },
+    { words: ['--firmware=./b.json'], settings: { firmware: { path: '/work/dir/b.json' } } },
+    {
+      words: ['--firmware=b.json'],
+      error: '--firmware=b.json is none of auto, uefi, bios, none, list, describe and no path',
+    },
+    { words: ['--firmware=eufi'], error: 'Did you mean uefi?' },
+  ],
+  'firmware-features': [
+    { words: ['--firmware-features=secure-boot'], settings: features(['secure-boot'], ['enrolled-keys']) },
+    { words: ['--firmware-features=enrolled-keys'], settings: features(['enrolled-keys'], []) },
+    { words: ['--firmware-features=a,~b'], settings: features(['a'], ['enrolled-keys', 'b']) },
+    { words: ['--firmware-features=a,~a'], settings: features(['a'], ['enrolled-keys']) },
+    {
+      words: ['--firmware-features=~a', '--firmware-features=a'],
+      settings: features(['a'], ['enrolled-keys']),
+    },
+    {
+      words: ['--firmware-features=a', '--firmware-features=a,b'],
+      settings: features(['a', 'b'], ['enrolled-keys']),
+    },
+    { words: ['--firmware-features='], settings: features([], []) },
+    { words: ['--firmware-features=a', '--firmware-features='], settings: features([], []) },
+    { words: ['--firmware-features=list'], settings: features([], ['enrolled-keys'], true) },
+    {
+      words: ['--firmware-features=a', '--firmware-features=list'],
+      settings: features(['a'], ['enrolled-keys'], true),
+    },
+    ...[',', 'a,', 'a b', '~', '~~a', 'a,list', '!a'].map((list) => ({
+      words: [`--firmware-features=${list}`],
+      error: `--firmware-features=${list} is no list of firmware features.`,
+    })),
+  ],
+  linux: [
+    { words: ['--linux=vmlinuz'], settings: { linux: '/work/dir/vmlinuz' } },
+    { words: ['--linux=vmlinuz', '--linux='], settings: {} },
+    { words: ['--linux'], error: 'Option --linux needs an argument, PATH.' },
+  ],
+  initrd: [
+    { words: ['--initrd=a', '--initrd', '/b'], settings: { initrd: ['/work/dir/a', '/b'] } },
+    { words: ['--initrd=a', '--initrd=', '--initrd=b'], settings: { initrd: ['/work/dir/b'] } },
+    { words: ['--initrd'], error: 'Option --initrd needs an argument, PATH.' },
+  ],
+  console: [
+    ...(['read-only', 'native', 'gui', 'headless'] as const).map((mode) => ({
+      words: ['--console', mode],
+      settings: { console: mode },
+    })),
+    { words: ['--qemu-gui'], settings: { console: 'gui' } },
+    { words: ['--qemu-gui', '--console=interactive'], settings: {} },
+    { words: ['--qemu-gui=yes'], error: 'Option --qemu-gui takes no argument, but got yes.' },
+    { words: ['--console=readonly'], error: 'is none of interactive, read-only, native, gui, headless.' },
+    { words: ['--console=readonly'], error: 'Did you mean read-only?' },
+    { words: ['--console='], error: '--console= is none of' },
+  ],
+  'network-user-mode': [
+    { words: ['--network-user-mode'], settings: { network: 'user' } },
+    { words: ['--network-user-mode=no'], error: 'Option --network-user-mode takes no argument, but got no.' },
+  ],
+  'notify-ready': [
+    { words: ['--notify-ready=yes'], settings: { notifyReady: true } },
+    { words: ['--notify-ready=no'], settings: { notifyReady: false } },
+    { words: ['--notify-ready='], error: '--notify-ready= is neither yes nor no.' },
+    { words: ['--notify-ready=auto'], error: '--notify-ready=auto is neither yes nor no.' },
+  ],
+  'shutdown-timeout': [
+    { words: ['--shutdown-timeout=30'], settings: { shutdownTimeout: 30_000 } },
+    { words: ['--shutdown-timeout=0'], settings: { shutdownTimeout: 0 } },
+    {
+      words: ['--shutdown-timeout=1min 30s', '--shutdown-timeout=2m'],
+      settings: { shutdownTimeout: 120_000 },
+    },
+    { words: ['--shutdown-timeout', '1min30s'], settings: {} },
+    { words: ['--shutdown-timeout=infinity'], settings: { shutdownTimeout: null } },
+    { words: ['--shutdown-timeout='], error: '--shutdown-timeout= is no time span.' },
+    { words: ['--shutdown-timeout=-1'], error: '--shutdown-timeout=-1 is no time span.' },
+    { words: ['--shutdown-timeout=1month'], error: '--shutdown-timeout=1month is longer than 24 days.' },
+  ],
+  'qemu-arg': [
+    { words: ['--qemu-arg=-smp', '--qemu-arg', '--x'], settings: { qemuArguments: ['-smp', '--x'] } },
+    { words: ['--qemu-arg=a', '--qemu-arg=', '--qemu-arg=b=c,d'], settings: { qemuArguments: ['b=c,d'] } },
+    { words: ['--qemu-arg=\0'], error: '--qemu-arg=\0 holds a NUL character.' },
+  ],
+  'dry-run': [
+    { words: ['--dry-run'], settings: { dryRun: 'text' } },
+    { words: ['--dry-run=text'], settings: { dryRun: 'text' } },
+    { words: ['--dry-run=json'], settings: { dryRun: 'json' } },
+    { words: ['--dry-run', 'json'], settings: { dryRun: 'text', kernelCommandLine: ['json'] } },
+    { words: ['--dry-run=yes'], error: '--dry-run=yes is none of text, json.' },
+    { words: ['--dry-run='], error: '--dry-run= is none of text, json.' },
+  ],
+  json: [
+    { words: ['--json'], settings: { json: true } },
+    { words: ['--json=pretty'], error: 'Option --json takes no argument, but got pretty.' },
+  ],
+  quiet: [
+    { words: ['-q'], settings: { quiet: true } },
+    { words: ['--quiet'], settings: { quiet: true } },
+    { words: ['--quiet='], error: 'Option --quiet takes no argument, but got an empty one.' },
+  ],
+  manager: [
+    ...(['system', 'user', 'none'] as const).map((name) => ({
+      words: [`--manager=${name}`],
+      settings: { manager: name },
+    })),
+    { words: ['--manager=user', '--manager=auto'], settings: {} },
+    { words: ['--manager=systemd'], error: '--manager=systemd is none of auto, system, user, none.' },
+  ],
+  system: [
+    { words: ['--system'], settings: { manager: 'system' } },
+    { words: ['--user', '--system'], settings: { manager: 'system' } },
+    { words: ['--system=yes'], error: 'Option --system takes no argument, but got yes.' },
+  ],
+  user: [
+    { words: ['--user'], settings: { manager: 'user' } },
+    { words: ['--manager=none', '--user'], settings: { manager: 'user' } },
+    { words: ['--user=root'], error: 'Option --user takes no argument, but got root.' },
+  ],
+  'no-pager': [
+    { words: ['--no-pager'], settings: { pager: false } },
+    { words: ['--no-pager=1'], error: 'Option --no-pager takes no argument, but got 1.' },
+  ],
+  help: [
+    { words: ['-h'], action: 'help' },
+    { words: ['--help'], action: 'help' },
+    { words: ['-qh'], action: 'help' },
+    { words: ['--help', '--version'], action: 'help' },
+    { words: ['--help', '--nonsense'], action: 'help' },
+    { words: ['--nonsense', '--help'], error: 'Unknown option --nonsense.' },
+    { words: ['--help=me'], error: 'Option --help takes no argument, but got me.' },
+  ],
+  version: [
+    { words: ['--version'], action: 'version' },
+    { words: ['--version', '--help'], action: 'version' },
+    { words: ['--version=1'], error: 'Option --version takes no argument, but got 1.' },
+  ],
+};
+
+/** What belongs to no single option. */
+export const grammarCases: readonly Case[] = [
+  { words: [], settings: {} },
+  { words: ['quiet', '--kvm=no'], settings: { kernelCommandLine: ['quiet', '--kvm=no'] } },
+  { words: ['-q', '--', '-q', '--'], settings: { quiet: true, kernelCommandLine: ['-q', '--'] } },
+  { words: ['--'], settings: {} },
+  { words: ['-', '-q'], settings: { kernelCommandLine: ['-', '-q'] } },
+  { words: ['', '-q'], settings: { kernelCommandLine: ['', '-q'] } },
+  { words: ['-qi', 'disk.raw'], settings: { quiet: true, image: '/work/dir/disk.raw' } },
+  {
+    words: ['-qidisk.raw', 'rw'],
+    settings: { quiet: true, image: '/work/dir/disk.raw', kernelCommandLine: ['rw'] },
+  },
+  { words: ['-iq'], settings: { image: '/work/dir/q' } },
+  { words: ['--imag', 'a'], error: 'Option --imag is ambiguous, it could be --image, --image-format.' },
+  { words: ['--image-f', 'raw'], settings: { imageFormat: 'raw' } },
+  { words: ['--cp=2'], settings: { cpus: 2 } },
+  { words: ['--qemu-m=1G'], settings: ram(gibibyte) },
+  { words: ['--qemu-k', 'no'], settings: { kvm: false } },
+  { words: ['--qemu-g'], settings: { console: 'gui' } },
+  { words: ['--qemu'], error: 'Option --qemu is ambiguous, it could be --qemu-smp,' },
+  { words: ['--ini=x'], settings: { initrd: ['/work/dir/x'] } },
+  { words: ['--tpm=no', '--tpm-s=/x'], settings: { tpm: false, tpmState: { path: '/x' } } },
+  { words: ['--us'], settings: { manager: 'user' } },
+  { words: ['--imgae=x'], error: 'Unknown option --imgae, the nearest known one is --image.' },
+  { words: ['--consle'], error: 'Unknown option --consle, the nearest known one is --console.' },
+  { words: ['--vsokc=1'], error: 'Unknown option --vsokc.' },
+  { words: ['--=x'], error: 'Unknown option --.' },
+  { words: ['--Image=x'], error: 'Unknown option --Image, the nearest known one is --image.' },
+  { words: ['-x'], error: 'Unknown option -x.' },
+  { words: ['-qx'], error: 'Unknown option -x in -qx.' },
+  { words: ['-\u{1f600}'], error: 'Unknown option -\u{1f600}.' },
+  { words: [`--${'x'.repeat(500)}`], error: `Unknown option --${'x'.repeat(97)}....` },
+  { words: ['--__proto__'], error: 'Unknown option --__proto__.' },
+  { words: ['--constructor=1'], error: 'Unknown option --constructor.' },
+];

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pattern } from './pattern.ts';
+import { fixture, Scratch, Terminal, until } from './session.ts';
+
+/** Flags of the open file behind standard input of a process, as /proc shows them (octal). */
+function flagsOf(pid: number): string {
+  return /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/0`, 'latin1'))?.[1] ?? '';
+}
+
+/** Runs the fixture between two looks at the terminal's modes and flags. */
+function script(...words: string[]): string {
+  return `trap : HUP INT QUIT TERM
+    stty -g >before; grep flags /proc/self/fdinfo/0 >>before
+    '${process.execPath}' '${fixture}' ${words.join(' ')} 2>errors
+    echo $? >status
+    stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
+}
+
+function assertRestored(scratch: Scratch): void {
+  assert.match(scratch.text('before'), /^[0-9a-f:]+\nflags:/);
+  assert.equal(scratch.text('after'), scratch.text('before'));
+}
+
+test('all bytes pass both ways as they are, and line ends too', async () => {
+  using scratch = new Scratch();
+  await using terminal = new Terminal(script('interactive', 'echo'), scratch);
+  await terminal.shows('READY\r\n');
+  assert.equal(terminal.output.includes('\r\r\n'), false);
+  assert.equal(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0, 'O_NONBLOCK on what the shell shares');
+  const all = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
+  // 4 (Ctrl-D) comes last, because it ends the guest.
+  const sent = Buffer.concat([all.subarray(5), all.subarray(0, 5)]);
+  const at = terminal.output.length;
+  terminal.write(sent);
+  await terminal.over();
+  const received = scratch.lines().map((line) => String(line['received'] ?? ''));
+  assert.equal(received.join(''), sent.toString('hex'));
+  assert.deepEqual(terminal.output.subarray(at, at + 256), sent);
+  assert.equal(scratch.text('status'), '0\n');
+  assertRestored(scratch);
+});
+
+test('Ctrl-] three times ends, even when the guest does not read; one alone reaches it', async () => {
+  for (const guest of ['echo', 'stuck']) {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(script('interactive', guest), scratch);
+    await terminal.shows('READY');
+    if (guest === 'stuck') {
+      // Far more than all buffers on the way hold.
+      for (let count = 0; count < 50; count += 1) terminal.write(Buffer.alloc(64 * 1024, 0x78));
+    } else {
+      terminal.write('\x1da');
+      await terminal.shows('\x1da');
+    }
+    terminal.write('\x1d\x1d\x1d');
+    await terminal.over();
+    assert.deepEqual((await scratch.line('end'))['end'], 'hotkey');
+    assert.equal(scratch.text('status'), '0\n');
+    assertRestored(scratch);
+  }
+});
+
+for (const [signal, status] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+  ['SIGQUIT', 131],
+] as const) {
+  test(`${signal}: the terminal is as before, and the process dies of the signal`, async () => {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(`ulimit -c 0; ${script('interactive', 'full-screen')}`, scratch);
+    await terminal.shows('EDITOR');
+    process.kill(Number((await scratch.line('started'))['started']), signal);
+    await terminal.over();
+    assert.equal(scratch.text('status'), `${status}\n`);
+    assertRestored(scratch);
+    const said = terminal.output.toString('latin1');
+    for (const undone of ['\x1b[?1049l', '\x1b[?1000l', '\x1b[?2004l', '\x1b[?1l', '\x1b[?25h']) {
+      assert.ok(said.includes(undone), JSON.stringify(undone));
+    }
+  });
+}
+
+for (const [way, status] of [
+  ['exit', 3],
+  ['throw', 1],
+] as const) {
+  test(`the terminal is as before after: ${way}`, async () => {
+    using scratch = new Scratch();
+    const command = script('interactive', 'echo', way).replace('2>errors', '');
+    await using terminal = new Terminal(command, scratch);
+    await terminal.shows('READY');
+    terminal.write('\x1d\x1d\x1d');
+    await terminal.over();
+    assert.equal(scratch.text('status'), `${status}\n`);
+    assertRestored(scratch);
+    assert.ok(terminal.output.includes('\x1b[!p'));
+    // Printed after the terminal got its line ends back.
+    assert.equal(terminal.output.includes('Error: a defect\r\n'), way === 'throw');
+  });
+}
+
+test('stopped from outside the terminal is as before, continued it is raw again', async () => {
+  using scratch = new Scratch();
+  const job = `set -m; stty -g >before; grep flags /proc/self/fdinfo/0 >>before
+    '${process.execPath}' '${fixture}' interactive echo 2>errors
+    stty -g >stopped; fg >/dev/null; stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY');
+  process.kill(Number((await scratch.line('started'))['started']), 'SIGTSTP');
+  await until(() => scratch.text('stopped').includes('\n'), 'the shell to look at the terminal');
+  assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
+  terminal.write('\r\x03');
+  // Still in the line discipline's hands they would come as \n and a signal.
+  await until(() => scratch.lines().some((line) => line['received'] === '0d03'), 'raw bytes');
+  terminal.write('\x04');
+  await terminal.over();
+  assertRestored(scratch);
+});
+
+test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async () => {
+  using scratch = new Scratch();
+  await using terminal = new Terminal(script('read-only', 'echo'), scratch);
+  await terminal.shows('READY\r\n');
+  assert.equal(terminal.output.includes('\r\r\n'), false);
+  terminal.write('abc\n\x1d\x1d\x1d\n');
+  await terminal.shows('abc');
+  terminal.write('\x03');
+  await terminal.over();
+  assert.equal(scratch.text('status'), '130\n');
+  assert.deepEqual(
+    scratch.lines().filter((line) => 'received' in line || 'end' in line),
+    [],
+  );
+  assertRestored(scratch);
+});
+
+test('a signal that somebody else handles is left to them', async () => {
+  using scratch = new Scratch();
+  await using terminal = new Terminal(script('interactive', 'echo', 'listen'), scratch);
+  await terminal.shows('READY');
+  process.kill(Number((await scratch.line('started'))['started']), 'SIGTERM');
+  await terminal.over();
+  assert.equal(scratch.text('status'), '0\n');
+  assert.deepEqual(
+    scratch.lines().filter((line) => 'handled' in line || 'end' in line),
+    [{ handled: true }, { end: 'console-closed' }],
+  );
+  assertRestored(scratch);
+});
+
+test('started in the background it waits for the foreground; read-only it runs and leaves the modes alone', async () => {
+  using scratch = new Scratch();
+  const command = `'${process.execPath}' '${fixture}'`;
+  const job = `set -m; stty -g >before; grep flags /proc/self/fdinfo/0 >>before
+    ${command} read-only flood:100 2>errors & wait
+    ${command} interactive echo 2>>errors &
+    until grep -q '^State:.T' /proc/$!/status; do sleep 0.05; done
+    stty -g >stopped; fg >/dev/null
+    stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY\r\n');
+  assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
+  assert.deepEqual(scratch.lines().at(1), { end: 'console-closed' });
+  terminal.write('\x04');
+  await terminal.over();
+  assertRestored(scratch);
+});
+
+test('where the terminal cannot be opened anew, its flags stay untouched as well', async () => {
+  for (const [prefix, guest] of [
+    ['', 'echo'],
+    // Without a controlling terminal there is no /dev/tty either.
+    ['setsid -w', 'echo'],
+    ['setsid -w', 'flood:300000'],
+  ] as const) {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(
+      script('interactive', guest).replace(/^ *'.*$/m, (line) => `FOREIGN=1 ${prefix} ${line}`),
+      scratch,
+    );
+    if (guest === 'echo') {
+      await terminal.shows('READY\r\n');
+      assert.equal(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
+      terminal.write('\r\x03\xff\x04');
+    }
+    await terminal.over();
+    if (guest === 'echo') {
+      const received = scratch.lines().map((line) => String(line['received'] ?? ''));
+      assert.equal(received.join(''), Buffer.from('\r\x03\xff\x04').toString('hex'));
+    } else {
+      assert.ok(terminal.output.subarray(0, 300_000).equals(pattern(0, 300_000)));
+    }
+    assert.equal(scratch.text('status'), '0\n');
+    assertRestored(scratch);
+  }
+});
+
+test('keepTerminalMode puts back what QEMU leaves behind', async () => {
+  for (const way of ['dispose', 'SIGHUP']) {
+    using scratch = new Scratch();
+    const keeper = join(__dirname, 'fixtures', 'keeper.cjs');
+    const command = script()
+      .replace(fixture, keeper)
+      .replace(/2>errors/, `${way} 2>errors`);
+    await using terminal = new Terminal(command, scratch);
+    const { modes } = await scratch.line('modes');
+    await scratch.line('started');
+    assert.notEqual(modes, scratch.text('before').split('\n')[0]);
+    assert.notEqual(Number.parseInt(flagsOf(terminal.pid), 8) & 0o4000, 0);
+    await terminal.over();
+    assert.equal(scratch.text('status'), way === 'dispose' ? '137\n' : '129\n');
+    assertRestored(scratch);
+  }
+});

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { asset } from '../../src/assets.ts';
+import { VmspawnError } from '../../src/errors.ts';
+import type { HostFacts } from '../../src/host/facts.ts';
+import { makePlan } from '../../src/plan/make-plan.ts';
+import { renderArguments } from '../../src/qemu/arguments.ts';
+import type { SettingsInput } from '../../src/settings/settings.ts';
+import * as hosts from './hosts.ts';
+import { settings } from './hosts.ts';
+
+const directory = asset('test', 'golden', 'plans');
+const update = process.env['UPDATE_GOLDEN'] === '1';
+
+interface Case {
+  readonly host: HostFacts;
+  readonly settings?: SettingsInput;
+  readonly machine?: string;
+}
+
+const { debian12, withKvm, forky, bare, arm, kernel } = hosts;
+const direct = (type: keyof typeof kernel, host = debian12): HostFacts => ({
+  ...host,
+  image: null,
+  kernel: kernel[type],
+});
+const linux = { linux: '/boot/vmlinuz' };
+
+const cases: { readonly [name: string]: Case } = {
+  default: { host: debian12 },
+  'default-kvm': { host: withKvm },
+  'default-forky': { host: forky },
+  'default-aarch64': { host: arm },
+  'aarch64-no-tpm': { host: arm, settings: { tpm: false } },
+  'machine-name': { host: debian12, machine: 'web-1.example' },
+  uuid: { host: debian12, settings: { uuid: '11111111-2222-3333-4444-555555555555' } },
+  cpus: { host: debian12, settings: { cpus: 4 } },
+  ram: { host: debian12, settings: { ram: { size: 512 * 1024 ** 2, max: null, slots: null } } },
+  'ram-hotplug': { host: debian12, settings: { ram: { size: 1024 ** 3, max: 4 * 1024 ** 3, slots: 2 } } },
+  'kvm-yes': { host: withKvm, settings: { kvm: true } },
+  'kvm-no': { host: withKvm, settings: { kvm: false } },
+  'kvm-yes-unusable': { host: debian12, settings: { kvm: true } },
+  'kvm-not-built-in': {
+    host: {
+      ...withKvm,
+      qemu: { ...qemuOf(withKvm), accelerators: ['tcg'] },
+    },
+  },
+  'vsock-yes': { host: forky, settings: { vsock: true } },
+  'vsock-yes-missing': { host: debian12, settings: { vsock: true } },
+  'tpm-no': { host: debian12, settings: { tpm: false } },
+  'tpm-yes': { host: debian12, settings: { tpm: true } },
+  'tpm-yes-missing': { host: { ...debian12, swtpm: bare.swtpm }, settings: { tpm: true } },
+  'tpm-auto-missing': { host: { ...debian12, swtpm: bare.swtpm } },
+  'tpm-state-off': { host: debian12, settings: { tpmState: 'off' } },
+  'tpm-state-path': { host: debian12, settings: { tpmState: { path: '/var/lib/tpm,1' } } },
+  'tpm-no-setup': {
+    host: {
+      ...debian12,
+      swtpm: { usable: true, binary: '/usr/bin/swtpm', setup: null, version: [0, 7, 1] },
+    },
+  },
+  'nvram-off': { host: debian12, settings: { efiNvramState: 'off' } },
+  'nvram-path': { host: debian12, settings: { efiNvramState: { path: '/var/lib/vars.fd' } } },
+  'nvram-template': { host: debian12, settings: { efiNvramTemplate: '/tmp/VARS.fd' } },
+  'secure-boot-yes': { host: debian12, settings: { secureBoot: true } },
+  'secure-boot-no': { host: debian12, settings: { secureBoot: false } },
+  'secure-boot-bios': { host: debian12, settings: { secureBoot: true, firmware: 'bios' } },
+  'enrolled-keys': {
+    host: debian12,
+    settings: { firmwareFeatures: { include: ['enrolled-keys'], exclude: [], list: false } },
+  },
+  'feature-unknown': {
+    host: debian12,
+    settings: { firmwareFeatures: { include: ['amd-sev'], exclude: [], list: false } },
+  },
+  'firmware-uefi': { host: debian12, settings: { firmware: 'uefi' } },
+  'firmware-bios': { host: debian12, settings: { firmware: 'bios' } },
+  'firmware-bios-words': { host: debian12, settings: { firmware: 'bios', kernelCommandLine: ['quiet'] } },
+  'firmware-none-no-kernel': { host: debian12, settings: { firmware: 'none' } },
+  'firmware-none-installed': { host: { ...debian12, firmware: bare.firmware } },
+  'firmware-named-memory': named(hosts.inMemory),
+  'firmware-named-stateless': named(hosts.stateless),
+  'firmware-named-not-secure': named(hosts.plain, { secureBoot: true }),
+  'firmware-named-secure': named(hosts.enrolled, { secureBoot: true }),
+  'firmware-named-bios': named(hosts.seabios),
+  'firmware-named-template': named(hosts.inMemory, { efiNvramTemplate: '/tmp/VARS.fd' }),
+  'linux-pe': { host: direct('pe'), settings: linux },
+  'linux-pe-none': { host: direct('pe'), settings: { ...linux, firmware: 'none' } },
+  'linux-pe-bios': { host: direct('pe'), settings: { ...linux, firmware: 'bios' } },
+  'linux-pe-no-firmware': { host: direct('pe', bare), settings: linux },
+  'linux-uki': { host: direct('uki'), settings: { linux: '/boot/linux.efi' } },
+  'linux-uki-bios': { host: direct('uki'), settings: { linux: '/boot/linux.efi', firmware: 'bios' } },
+  'linux-other': { host: direct('other'), settings: { linux: '/boot/vmlinux' } },
+  'linux-other-uefi': { host: direct('other'), settings: { linux: '/boot/vmlinux', firmware: 'uefi' } },
+  'linux-initrd': {
+    host: { ...direct('pe'), initrds: [{ path: '/boot/initrd', size: 1 }] },
+    settings: { ...linux, initrd: ['/boot/initrd'], firmware: 'none' },
+  },
+  'linux-two-initrds': {
+    host: direct('pe'),
+    settings: { ...linux, initrd: ['/boot/initrd', '/boot/extra'], firmware: 'none' },
+  },
+  'linux-with-image': {
+    host: { ...debian12, kernel: kernel.pe },
+    settings: { ...linux, kernelCommandLine: ['root=/dev/vda2', 'rw'] },
+  },
+  'initrd-without-kernel': { host: debian12, settings: { initrd: ['/boot/initrd'] } },
+  words: { host: debian12, settings: { kernelCommandLine: ['quiet', 'a=b,c'] } },
+  'words-too-long': { host: debian12, settings: { kernelCommandLine: ['x'.repeat(2048)] } },
+  'console-read-only': { host: debian12, settings: { console: 'read-only' } },
+  'console-native': { host: debian12, settings: { console: 'native' } },
+  'console-gui': { host: debian12, settings: { console: 'gui' } },
+  'console-headless': { host: debian12, settings: { console: 'headless' } },
+  'no-terminal': { host: bare, settings: { firmware: 'bios' } },
+  'network-user': { host: debian12, settings: { network: 'user' } },
+  'network-user-aarch64': { host: arm, settings: { network: 'user' } },
+  'notify-ready-yes': { host: debian12, settings: { notifyReady: true } },
+  'notify-ready-no': { host: debian12, settings: { notifyReady: false } },
+  'qemu-arg': {
+    host: { ...debian12, extraQemuArguments: ['-watchdog-action', 'pause'] },
+    settings: { qemuArguments: ['-device', 'edu'] },
+  },
+  'no-sandbox': { host: { ...debian12, qemu: { ...qemuOf(debian12), sandbox: false } } },
+  'no-qemu': { host: { ...debian12, qemu: { usable: false, reason: 'no qemu-system-x86_64 in $PATH' } } },
+  'qcow2-chain': { host: { ...debian12, image: hosts.qcow2Chain } },
+  'qcow2-chain-forky': { host: { ...forky, image: hosts.qcow2Chain } },
+  'block-device': {
+    host: {
+      ...debian12,
+      image: { layers: [hosts.layer({ path: '/dev/sdb', type: 'block' })], looksLike: null },
+    },
+  },
+  'image-not-writable': {
+    host: { ...debian12, image: { layers: [hosts.layer({ writable: false })], looksLike: null } },
+  },
+  'image-looks-like-qcow2': {
+    host: { ...debian12, image: { ...hosts.rawImage, looksLike: 'qcow2' } },
+  },
+  'image-data-file': {
+    host: {
+      ...debian12,
+      image: {
+        layers: [hosts.layer({ format: 'qcow2', dataFile: '/images/data.raw' })],
+        looksLike: null,
+      },
+    },
+  },
+  'image-long-name': {
+    host: {
+      ...debian12,
+      image: {
+        layers: [hosts.layer({ path: '/images/a-name-that-is-too-long-for-a-serial.raw' })],
+        looksLike: null,
+      },
+    },
+  },
+  'socket-path-too-long': {
+    host: {
+      ...debian12,
+      identity: { ...debian12.identity, runtimeBase: `/run/${'x'.repeat(90)}/vmspawn` },
+    },
+  },
+  user: { host: { ...debian12, identity: bare.identity } },
+};
+
+function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
+  assert.ok(host.qemu.usable);
+  return host.qemu;
+}
+
+function named(descriptor: NonNullable<HostFacts['firmware']['named']>, more: SettingsInput = {}): Case {
+  return {
+    host: { ...debian12, firmware: { ...debian12.firmware, named: descriptor } },
+    settings: { firmware: { path: descriptor.path }, ...more },
+  };
+}
+
+/** What a reader of a golden file wants to see: the command line a word a line, then the plan without it. */
+function render({ host, settings: input, machine }: Case): string {
+  try {
+    const plan = makePlan(settings(input), host, machine ?? 'debian');
+    const words = renderArguments(plan.qemu.configuration);
+    const lines = words.map((word) => (word.startsWith('-') ? word : `    ${word}`));
+    const rest = { ...plan, qemu: { ...plan.qemu, configuration: undefined } };
+    return `${plan.qemu.binary}\n${lines.join('\n')}\n\n${JSON.stringify(rest, null, 2)}\n`;
+  } catch (error) {
+    if (!(error instanceof VmspawnError)) throw error;
+    return `${error.name}: ${error.message}\n${error.hint ?? '(no hint)'}\n`;
+  }
+}
+
+for (const [name, value] of Object.entries(cases)) {
+  test(`plan ${name} is the golden one`, () => {
+    const file = `${directory}/${name}.txt`;
+    const text = render(value);
+    if (update) {
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(file, text);
+    }
+    assert.equal(
+      text,
+      existsSync(file) ? readFileSync(file, 'utf8') : '(no golden file; run with UPDATE_GOLDEN=1)',
+    );
+  });
+}
+
+test('there is a case for every golden file, and enough of them', () => {
+  const files = readdirSync(directory).map((file) => file.replace(/\.txt$/, ''));
+  assert.deepEqual(files.sort(), Object.keys(cases).sort());
+  assert.ok(files.length >= 60, `${files.length} golden plans`);
+});
+
+test('a plan is plain data: the same after a round trip through JSON', () => {
+  const plan = makePlan(settings(), debian12, 'debian');
+  assert.deepEqual(JSON.parse(JSON.stringify(plan)), plan);
+});

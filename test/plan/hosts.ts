@@ -1,0 +1,189 @@
+import type { FirmwareDescriptor } from '../../src/firmware/descriptor.ts';
+import type { HostFacts } from '../../src/host/facts.ts';
+import type { ImageFacts, ImageLayer } from '../../src/image/facts.ts';
+import { type Settings, type SettingsInput, settingsSchema } from '../../src/settings/settings.ts';
+
+/** Settings with defaults, as the command line would give them. */
+export function settings(input: SettingsInput = {}): Settings {
+  return settingsSchema.parse(input);
+}
+
+export function layer(change: Partial<ImageLayer> = {}): ImageLayer {
+  return {
+    path: '/images/debian.raw',
+    format: 'raw',
+    type: 'file',
+    identity: '65024:4711',
+    size: 3 * 1024 ** 3,
+    virtualSize: 3 * 1024 ** 3,
+    writable: true,
+    dataFile: null,
+    ...change,
+  };
+}
+
+export const rawImage: ImageFacts = { layers: [layer()], looksLike: null };
+
+export const qcow2Chain: ImageFacts = {
+  layers: [
+    layer({ path: '/images/top.qcow2', format: 'qcow2', identity: '65024:1' }),
+    layer({ path: '/images/middle.qcow2', format: 'qcow2', identity: '65024:2', writable: false }),
+    layer({ path: '/images/base.raw', identity: '65024:3', writable: false }),
+  ],
+  looksLike: null,
+};
+
+function flash(name: string, code: string, features: readonly string[]): FirmwareDescriptor {
+  return {
+    path: `/usr/share/qemu/firmware/${name}.json`,
+    description: `UEFI firmware ${name}`,
+    interfaceTypes: ['uefi'],
+    mapping: {
+      device: 'flash',
+      mode: 'split',
+      executable: { filename: `/usr/share/OVMF/${code}.fd`, format: 'raw' },
+      nvramTemplate: { filename: `/usr/share/OVMF/${code.replace('CODE', 'VARS')}.fd`, format: 'raw' },
+    },
+    targets: [{ architecture: 'x86_64', machines: ['pc-q35-*'] }],
+    features,
+    tags: [],
+  };
+}
+
+export const enrolled = flash('40-enrolled', 'OVMF_CODE_4M.ms', [
+  'acpi-s3',
+  'enrolled-keys',
+  'requires-smm',
+  'secure-boot',
+]);
+export const secure = flash('50-secure', 'OVMF_CODE_4M.secboot', ['acpi-s3', 'requires-smm', 'secure-boot']);
+export const plain = flash('60-plain', 'OVMF_CODE_4M', ['acpi-s3']);
+
+export const stateless: FirmwareDescriptor = {
+  ...plain,
+  path: '/usr/share/qemu/firmware/70-stateless.json',
+  mapping: {
+    device: 'flash',
+    mode: 'stateless',
+    executable: { filename: '/usr/share/OVMF/OVMF.stateless.fd', format: 'qcow2' },
+  },
+};
+
+export const inMemory: FirmwareDescriptor = {
+  ...plain,
+  path: '/usr/share/qemu/firmware/80-memory.json',
+  mapping: { device: 'memory', filename: '/usr/share/ovmf/OVMF.fd' },
+};
+
+export const seabios: FirmwareDescriptor = {
+  ...plain,
+  path: '/usr/lib/vmspawn/firmware/90-seabios.json',
+  interfaceTypes: ['bios'],
+  mapping: { device: 'memory', filename: '/usr/share/seabios/bios-256k.bin' },
+  features: [],
+};
+
+/** A Debian 12 host with everything installed and no KVM that works, root. */
+export const debian12: HostFacts = {
+  architecture: 'x86_64',
+  identity: {
+    uid: 0,
+    gid: 0,
+    runtimeBase: '/run/vmspawn',
+    descriptorLimit: { soft: 1024, hard: 524288 },
+  },
+  hostName: 'host',
+  machineId: '0123456789abcdef0123456789abcdef',
+  invocationId: 'f0e1d2c3b4a5968778695a4b3c2d1e0f',
+  cpus: 2,
+  kvm: { usable: false, reason: '/dev/kvm does not exist' },
+  vsock: { usable: false, reason: '/dev/vhost-vsock does not exist' },
+  qemu: {
+    usable: true,
+    binary: '/usr/bin/qemu-system-x86_64',
+    version: [7, 2, 22],
+    machines: [
+      { name: 'pc-q35-7.2', alias: 'q35' },
+      { name: 'pc-i440fx-7.2', alias: 'pc' },
+    ],
+    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis'],
+    accelerators: ['kvm', 'tcg'],
+    sandbox: true,
+    schema: [],
+  },
+  swtpm: { usable: true, binary: '/usr/bin/swtpm', setup: '/usr/bin/swtpm_setup', version: [0, 7, 1] },
+  firmware: {
+    named: null,
+    descriptors: [enrolled, secure, plain, stateless, inMemory, seabios],
+    problems: [],
+  },
+  image: rawImage,
+  kernel: null,
+  initrds: [],
+  terminal: { stdin: true, stdout: true, stderr: true, term: 'xterm-256color' },
+  extraQemuArguments: [],
+};
+
+export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };
+
+/** Debian testing: another machine version, qcow2 options that 7.2 lacks. */
+export const forky: HostFacts = {
+  ...withKvm,
+  vsock: { usable: true, device: '/dev/vhost-vsock' },
+  qemu: {
+    usable: true,
+    binary: '/usr/bin/qemu-system-x86_64',
+    version: [11, 0, 0],
+    machines: [{ name: 'pc-q35-11.0', alias: 'q35' }],
+    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis', 'vhost-user-fs-pci'],
+    accelerators: ['kvm', 'tcg'],
+    sandbox: true,
+    schema: ['discard-no-unref'],
+  },
+};
+
+/** A container: no terminal, no TPM emulator, no firmware, an ordinary user. */
+export const bare: HostFacts = {
+  ...debian12,
+  identity: {
+    uid: 1000,
+    gid: 1000,
+    runtimeBase: '/run/user/1000/vmspawn',
+    descriptorLimit: { soft: 1024, hard: 1024 },
+  },
+  swtpm: { usable: false, reason: 'swtpm is not installed (Debian package swtpm)' },
+  firmware: { named: null, descriptors: [], problems: [] },
+  terminal: { stdin: false, stdout: false, stderr: false, term: null },
+};
+
+export const arm: HostFacts = {
+  ...withKvm,
+  architecture: 'aarch64',
+  qemu: {
+    usable: true,
+    binary: '/usr/bin/qemu-system-aarch64',
+    version: [10, 0, 0],
+    machines: [{ name: 'virt-10.0', alias: 'virt' }],
+    devices: ['tpm-tis-device'],
+    accelerators: ['kvm', 'tcg'],
+    sandbox: true,
+    schema: [],
+  },
+  firmware: {
+    named: null,
+    descriptors: [
+      {
+        ...plain,
+        path: '/usr/share/qemu/firmware/60-edk2-aarch64.json',
+        targets: [{ architecture: 'aarch64', machines: ['virt-*'] }],
+      },
+    ],
+    problems: [],
+  },
+};
+
+export const kernel = {
+  pe: { path: '/boot/vmlinuz', type: 'pe', size: 8_000_000 },
+  uki: { path: '/boot/linux.efi', type: 'uki', size: 30_000_000 },
+  other: { path: '/boot/vmlinux', type: 'other', size: 50_000_000 },
+} as const;

@@ -1,0 +1,109 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asset } from '../../src/assets.ts';
+
+export const program = asset('bin', 'vmspawn');
+
+/** A directory for one test, short enough for sockets; gone when disposed of. */
+export function scratch(): { readonly path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), 'vs-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export interface End {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One run of the program with pipes; what it printed can be waited for. Killed when disposed of. */
+export class Run implements AsyncDisposable {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<End>;
+  stdout = '';
+  stderr = '';
+  #changed: () => void = () => {};
+  #over = false;
+
+  constructor(words: readonly string[], environment: NodeJS.ProcessEnv = {}, command = program) {
+    this.child = spawn(command, words, { env: { ...process.env, ...environment } });
+    this.child.stdout.setEncoding('latin1').on('data', (text: string) => {
+      this.stdout += text;
+      this.#changed();
+    });
+    this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+      this.#changed();
+    });
+    this.child.stdin.on('error', () => {});
+    this.ended = new Promise((resolve, reject) => {
+      this.child.on('error', reject);
+      this.child.on('close', (code, signal) => {
+        this.#over = true;
+        this.#changed();
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+      });
+    });
+  }
+
+  /** Waits until standard output matches from `from` on; gives the index after the match. Throws when the run ends first. */
+  async seen(pattern: RegExp, from = 0): Promise<number> {
+    for (;;) {
+      const match = pattern.exec(this.stdout.slice(from));
+      if (match !== null) return from + match.index + match[0].length;
+      if (this.#over)
+        throw new Error(`No ${pattern} in: ${this.stdout.slice(-3000)}\nstderr: ${this.stderr}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+
+  /** Types a line into the guest. */
+  type(line: string): void {
+    this.child.stdin.write(`${line}\n`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#over) return;
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+}
+
+/** Runs the program to its end. */
+export async function vmspawn(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<End> {
+  const run = new Run(words, environment);
+  run.child.stdin.end();
+  return run.ended;
+}
+
+/** PIDs of processes whose command line matches, without ourselves. */
+export function processes(pattern: RegExp): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return pattern.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '));
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** Waits for a condition that comes true by itself. The test's own time limit bounds it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** What a machine must not leave behind. */
+export function leftovers(machine: string): string[] {
+  return [
+    ...(existsSync(`/run/vmspawn/${machine}`) ? [`/run/vmspawn/${machine}`] : []),
+    ...processes(new RegExp(`guest=${machine},|/run/vmspawn/${machine}/`)).map((pid) => `process ${pid}`),
+  ];
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type IPty, spawn } from '@lydell/node-pty';
+import { smallGuest } from '../guests.ts';
+import { leftovers, processes, program } from './harness.ts';
+
+/** A shell in a terminal of its own that shows the terminal's modes before and after a run of the program. */
+class Terminal implements Disposable {
+  readonly #pty: IPty;
+  #over = false;
+  #changed: () => void = () => {};
+  screen = '';
+
+  constructor(machine: string, words: readonly string[]) {
+    const guest = smallGuest();
+    const command = [
+      program,
+      `--machine=${machine}`,
+      `--linux=${join(guest, 'vmlinuz')}`,
+      `--initrd=${join(guest, 'initrd')}`,
+      '--firmware=none',
+      '--ram=256M',
+      '--tpm=no',
+      '--kvm=no',
+      ...words,
+    ];
+    const script = 'echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over';
+    this.#pty = spawn('sh', ['-c', script, 'sh', ...command], { cols: 100, rows: 30 });
+    this.#pty.onData((text) => {
+      this.screen += text;
+      this.#changed();
+    });
+    this.#pty.onExit(() => {
+      this.#over = true;
+      this.#changed();
+    });
+  }
+
+  async seen(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.screen)) {
+      if (this.#over) throw new Error(`No ${pattern} in ${this.screen}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  /** Standard output and error of the end: the modes must be those of the beginning. */
+  async unchanged(status: number): Promise<void> {
+    await this.seen(/^over/m);
+    const before = /^before=(\S+)/m.exec(this.screen)?.[1];
+    const after = /^after=(\S+)/m.exec(this.screen)?.[1];
+    assert.ok(before !== undefined && before.length > 20);
+    assert.equal(after, before);
+    assert.match(this.screen, new RegExp(`^status=${status}\\r?$`, 'm'));
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#over) this.#pty.kill('SIGKILL');
+  }
+}
+
+function supervisor(machine: string): number {
+  const [pid] = processes(new RegExp(`main\\.cjs --machine=${machine} `));
+  assert.ok(pid !== undefined);
+  return pid;
+}
+
+test('the guest gets what is typed; the terminal is as before when the guest has powered off', {
+  timeout: 120_000,
+}, async () => {
+  using terminal = new Terminal('tty-off', []);
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('echo typed-by-a-user\r');
+  await terminal.seen(/\ntyped-by-a-user\r/);
+  terminal.type('poweroff\r');
+  await terminal.unchanged(0);
+  assert.deepEqual(leftovers('tty-off'), []);
+});
+
+test('Ctrl-] three times ends the machine with status 0', { timeout: 120_000 }, async () => {
+  using terminal = new Terminal('tty-hotkey', []);
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('\x1d\x1d\x1d');
+  await terminal.unchanged(0);
+  assert.deepEqual(leftovers('tty-hotkey'), []);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
+  test(`the terminal is as before after ${signal}`, { timeout: 120_000 }, async () => {
+    const machine = `tty-${signal.toLowerCase()}`;
+    using terminal = new Terminal(machine, []);
+    await terminal.seen(/vmspawn-small: ready/);
+    process.kill(supervisor(machine), signal);
+    await terminal.unchanged(0);
+    assert.deepEqual(leftovers(machine), []);
+  });
+}
+
+test('a read-only console shows the guest and takes no input', { timeout: 120_000 }, async () => {
+  using terminal = new Terminal('tty-read-only', ['--console=read-only']);
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('poweroff\r\x1d\x1d\x1d');
+  // Ctrl-C is a signal here, not a byte for the guest.
+  terminal.type('\x03');
+  await terminal.unchanged(0);
+  assert.deepEqual(leftovers('tty-read-only'), []);
+});
+
+test('the native console has the monitor of QEMU on Ctrl-a c', { timeout: 120_000 }, async () => {
+  using terminal = new Terminal('tty-native', ['--console=native']);
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('\x01c');
+  await terminal.seen(/\(qemu\)/);
+  terminal.type('info name\r');
+  await terminal.seen(/tty-native/);
+  terminal.type('quit\r');
+  await terminal.unchanged(0);
+  assert.deepEqual(leftovers('tty-native'), []);
+});
+
+test('a headless machine leaves the terminal alone', { timeout: 120_000 }, async () => {
+  using terminal = new Terminal('tty-headless', ['--console=headless']);
+  await terminal.seen(/KVM|Starting/);
+  terminal.type('\x03');
+  await terminal.seen(/^over/m);
+  assert.doesNotMatch(terminal.screen, /Linux version/);
+  assert.deepEqual(leftovers('tty-headless'), []);
+});

@@ -18,7 +18,7 @@ export function debianImage(): string {
 /**
  * The directory of the small guest, shared as well; built when scripts/test has not said where it is. In it are
  * `vmlinuz` and `initrd` for direct boot (with `console=ttyS0 console=hvc0 quiet`), `disk.raw` for BIOS and `uefi.raw`
- * for UEFI. What it says and understands is at the top of test/guest/small-init.
+ * for UEFI, and `uki.efi`, the unified kernel image in the latter. What it says and understands is at the top of test/guest/small-init.
  */
 export function smallGuest(): string {
   return process.env['VMSPAWN_GUEST_SMALL'] ?? build('build-small');

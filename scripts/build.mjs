@@ -83,7 +83,7 @@ function keepBytecode() {
     const { writeFileSync } = require('node:fs');
     let script;
     process.on('exit', () => writeFileSync('dist/vmspawn.cjs.cache', script.createCachedData()));
-    process.argv.push('--dry-run=json', '--linux=bin/vmspawn', '--firmware=none', '--machine=build');
+    process.argv.push('vmspawn', '--dry-run=json', '--linux=bin/vmspawn', '--firmware=none', '--machine=build');
     script = require('./dist/main.cjs');`;
   const { NODE_OPTIONS: _options, ...environment } = process.env;
   // Its exit status says whether this host has a QEMU, which a build does not need.

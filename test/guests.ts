@@ -4,6 +4,19 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { asset } from '../src/assets.ts';
 
+/** The files of the small guest; what it says and understands is at the top of test/guest/small-init. */
+export interface SmallGuest {
+  /** For direct boot; wants `console=ttyS0 console=hvc0 quiet` on the kernel command line. */
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Raw image, boots under BIOS only. */
+  readonly biosDisk: string;
+  /** Raw image, boots under UEFI only. */
+  readonly uefiDisk: string;
+  /** The unified kernel image that is on it. */
+  readonly unifiedKernel: string;
+}
+
 /** Password of the Debian guest's root. */
 export const debianPassword = 'vmspawn';
 
@@ -15,13 +28,16 @@ export function debianImage(): string {
   return process.env['VMSPAWN_GUEST_DEBIAN'] ?? build('build-debian');
 }
 
-/**
- * The directory of the small guest, shared as well; built when scripts/test has not said where it is. In it are
- * `vmlinuz` and `initrd` for direct boot (with `console=ttyS0 console=hvc0 quiet`), `disk.raw` for BIOS and `uefi.raw`
- * for UEFI, and `uki.efi`, the unified kernel image in the latter. What it says and understands is at the top of test/guest/small-init.
- */
-export function smallGuest(): string {
-  return process.env['VMSPAWN_GUEST_SMALL'] ?? build('build-small');
+/** The small guest, shared as well; built when scripts/test has not said where it is. */
+export function smallGuest(): SmallGuest {
+  const directory = process.env['VMSPAWN_GUEST_SMALL'] ?? build('build-small');
+  return {
+    kernel: join(directory, 'vmlinuz'),
+    initrd: join(directory, 'initrd'),
+    biosDisk: join(directory, 'disk.raw'),
+    uefiDisk: join(directory, 'uefi.raw'),
+    unifiedKernel: join(directory, 'uki.efi'),
+  };
 }
 
 /**

@@ -60,7 +60,7 @@ export function auxiliaryDeath(auxiliary: RunningAuxiliary, ended: string): Auxi
 }
 
 /** What `promise` gives if it does so in time, else null; the timer does not outlive this. */
-async function settledWithin<T>(promise: Promise<T>, milliseconds: number): Promise<T | null> {
+export async function settledWithin<T>(promise: Promise<T>, milliseconds: number): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(resolve, milliseconds, null);

@@ -8,8 +8,11 @@ import type { QmpEvent } from '../qemu/messages.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { type GuestState, initialGuestState, observe } from './events.ts';
 import type { Outcome } from './outcome.ts';
-import { auxiliaryDeath, lastWords, qemuDeath } from './qemu-death.ts';
+import { auxiliaryDeath, lastWords, qemuDeath, settledWithin } from './qemu-death.ts';
 import { ShutdownLadder } from './shutdown.ts';
+
+/** Milliseconds between the end of a daemon that follows QEMU and the end of QEMU being seen. */
+const qemuLag = 500;
 
 export interface MachineParts {
   readonly plan: Plan;
@@ -94,11 +97,15 @@ export class RunningMachine implements AsyncDisposable {
     if (end) this.end('the machine is of no use any more');
   }
 
-  /** QEMU outlives no daemon silently: without its TPM a guest hangs in the next command to it. */
+  /**
+   * QEMU outlives no daemon silently: without its TPM a guest hangs in the next command to it. A daemon that ends because
+   * QEMU did may well be seen first, so QEMU gets a moment.
+   */
   async #watch(auxiliary: RunningAuxiliary): Promise<void> {
-    const qemuGone = this.#parts.child.exited.then(() => null);
-    const ended = await Promise.race([auxiliary.ended, qemuGone]);
-    if (ended === null) return;
+    const { child } = this.#parts;
+    const ended = await Promise.race([auxiliary.ended, child.exited.then(() => null)]);
+    if (ended === null || this.#guest.shutdown !== null) return;
+    if ((await settledWithin(child.exited, qemuLag)) !== null) return;
     this.#failure ??= auxiliaryDeath(auxiliary, ended);
     this.#parts.notice({ level: 'warning', text: `${this.#failure.message}; the machine is shut down.` });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);

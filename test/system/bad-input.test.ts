@@ -7,7 +7,7 @@ import { asset } from '../../src/assets.ts';
 import { smallGuest } from '../guests.ts';
 import { type End, leftovers, Run, scratch, vmspawn } from './harness.ts';
 
-const kernel = () => join(smallGuest(), 'vmlinuz');
+const kernel = () => smallGuest().kernel;
 
 /** One clear sentence or two on standard error, nothing on standard output, status 1. */
 function refused(end: End, pattern: RegExp): void {
@@ -105,7 +105,7 @@ test('a second start of the same machine names the holder and leaves the running
 }, async () => {
   const words = [
     `--linux=${kernel()}`,
-    `--initrd=${join(smallGuest(), 'initrd')}`,
+    `--initrd=${smallGuest().initrd}`,
     '--firmware=none',
     '--tpm=no',
     '--machine=twice',
@@ -129,7 +129,7 @@ test('the same image is not given to two machines, whatever path leads to it', {
   symlinkSync(image, join(directory.path, 'link.raw'));
   const guest = [
     `--linux=${kernel()}`,
-    `--initrd=${join(smallGuest(), 'initrd')}`,
+    `--initrd=${smallGuest().initrd}`,
     '--firmware=none',
     '--tpm=no',
     '--ram=256M',

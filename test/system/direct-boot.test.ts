@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { smallGuest } from '../guests.ts';
 import { leftovers, Run } from './harness.ts';
@@ -11,8 +10,8 @@ test('a kernel and an initrd boot directly, with the words of the command line',
   const machine = 'direct';
   await using run = new Run([
     `--machine=${machine}`,
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--ram=256M',
     '--tpm=no',
@@ -33,8 +32,8 @@ test('SIGTERM presses the power button; the guest powers itself off; exit status
   const guest = smallGuest();
   await using run = new Run([
     '--machine=button',
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--ram=256M',
     '--tpm=no',
     '--firmware=none',

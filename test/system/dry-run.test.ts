@@ -8,7 +8,7 @@ import { leftovers, Run, scratch, vmspawn } from './harness.ts';
 
 test('the script of a dry run starts the same machine by hand', { timeout: 180_000 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   const dry = await vmspawn([
     `--image=${image}`,
     '--machine=by-hand',
@@ -39,8 +39,8 @@ test('the script puts several initrds together as vmspawn does', { timeout: 120_
   const extra = join(directory.path, "it's extra");
   writeFileSync(extra, Buffer.alloc(5));
   const words = [
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     `--initrd=${extra}`,
     '--firmware=none',
     '--machine=initrds',
@@ -59,7 +59,7 @@ test('the script puts several initrds together as vmspawn does', { timeout: 120_
 
 test('a dry run as JSON is the plan', async () => {
   const dry = await vmspawn([
-    `--linux=${join(smallGuest(), 'vmlinuz')}`,
+    `--linux=${smallGuest().kernel}`,
     '--machine=json',
     '--tpm=no',
     '--dry-run=json',

@@ -10,7 +10,7 @@ const small = ['--ram=256M', '--tpm=no', '--kvm=no'];
 
 test('BIOS firmware boots a disk with a master boot record', { timeout: 180_000 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'disk.raw'), directory.path);
+  const image = copyImage(smallGuest().biosDisk, directory.path);
   await using run = new Run([`--image=${image}`, '--machine=bios', '--firmware=bios', ...small]);
   await run.seen(/vmspawn-small: up on hvc0/);
   await run.seen(/disk vda: disk.raw /);
@@ -24,7 +24,7 @@ test('UEFI firmware boots a unified kernel image, which gets the words of the co
   timeout: 180_000,
 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   await using run = new Run([`--image=${image}`, '--machine=uefi', ...small, 'from-the-host=1']);
   await run.seen(/vmspawn-small: up on hvc0/);
   await run.seen(/cmdline: .*from-the-host=1/);
@@ -37,7 +37,7 @@ test('a qcow2 image with a backing file boots; what the guest writes lands in th
   timeout: 180_000,
 }, async () => {
   using directory = scratch();
-  const base = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const base = copyImage(smallGuest().uefiDisk, directory.path);
   const top = join(directory.path, 'top.qcow2');
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top]);
   const before = readFileSync(base);
@@ -56,7 +56,7 @@ test('a qcow2 image with a backing file boots; what the guest writes lands in th
 
 test('a unified kernel image given with --linux= boots under UEFI', { timeout: 180_000 }, async () => {
   await using run = new Run([
-    `--linux=${join(smallGuest(), 'uki.efi')}`,
+    `--linux=${smallGuest().unifiedKernel}`,
     '--machine=uki',
     ...small,
     'for-the-uki',
@@ -69,7 +69,7 @@ test('a unified kernel image given with --linux= boots under UEFI', { timeout: 1
 
 test('transient variables and TPM state leave nothing beside the image', { timeout: 180_000 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   await using run = new Run([
     `--image=${image}`,
     '--machine=transient',
@@ -106,14 +106,14 @@ test('a firmware descriptor that is no JSON is refused by name', async () => {
   using directory = scratch();
   const file = join(directory.path, 'broken.json');
   writeFileSync(file, '{ not json');
-  const end = await vmspawn([`--firmware=${file}`, `--linux=${join(smallGuest(), 'vmlinuz')}`]);
+  const end = await vmspawn([`--firmware=${file}`, `--linux=${smallGuest().kernel}`]);
   assert.equal(end.code, 1);
   assert.match(end.stderr, /broken\.json/);
   copyFileSync('/usr/share/qemu/firmware/60-edk2-x86_64.json', file);
   const insecure = await vmspawn([
     `--firmware=${file}`,
     '--secure-boot=yes',
-    `--linux=${join(smallGuest(), 'vmlinuz')}`,
+    `--linux=${smallGuest().kernel}`,
   ]);
   assert.equal(insecure.code, 1);
   assert.match(insecure.stderr, /secure-boot/);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { probeKvm } from '../../src/host/kvm.ts';
 import { smallGuest } from '../guests.ts';
@@ -11,8 +10,8 @@ test('--kvm=auto boots with whatever works, with one warning where KVM does not'
   const kvm = await probeKvm({ cache: { get: () => undefined, set: () => {} } });
   const guest = smallGuest();
   await using run = new Run([
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--machine=auto-kvm',
     '--ram=256M',

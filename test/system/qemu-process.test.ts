@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
 import { leftovers, processes, Run, scratch, until } from './harness.ts';
@@ -15,7 +14,7 @@ test('QEMU has the descriptors it was given and no others, no blocked and no ign
   timeout: 120_000,
 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   await using run = new Run([`--image=${image}`, '--machine=process', '--ram=256M', '--tpm=yes', '--kvm=no']);
   await run.seen(/vmspawn-small: ready/);
   const pid = qemuOf('process');
@@ -41,7 +40,7 @@ test('QEMU, the TPM and the socket are gone when the supervisor is killed; the n
   timeout: 180_000,
 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   const words = [`--image=${image}`, '--machine=killed', '--ram=256M', '--tpm=yes', '--kvm=no'];
   {
     await using run = new Run(words);
@@ -59,7 +58,7 @@ test('QEMU, the TPM and the socket are gone when the supervisor is killed; the n
 
 test('a QEMU that is killed is reported, with status 1', { timeout: 120_000 }, async () => {
   await using run = new Run([
-    `--linux=${join(smallGuest(), 'vmlinuz')}`,
+    `--linux=${smallGuest().kernel}`,
     '--firmware=none',
     '--machine=shot',
     '--ram=256M',
@@ -76,8 +75,8 @@ test('a QEMU that is killed is reported, with status 1', { timeout: 120_000 }, a
 test('a guest panic ends the machine with status 1 and a message', { timeout: 120_000 }, async () => {
   const guest = smallGuest();
   await using run = new Run([
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--machine=panic',
     '--ram=256M',
@@ -96,8 +95,8 @@ test('a TPM that dies takes the machine down in order, with its name in the mess
 }, async () => {
   const guest = smallGuest();
   await using run = new Run([
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--machine=lost-tpm',
     '--ram=256M',

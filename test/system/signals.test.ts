@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
 import { leftovers, Run, scratch } from './harness.ts';
 
 test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_000 }, async () => {
   using directory = scratch();
-  const image = copyImage(join(smallGuest(), 'uefi.raw'), directory.path);
+  const image = copyImage(smallGuest().uefiDisk, directory.path);
   const words = [
     `--image=${image}`,
     '--machine=early',
@@ -33,8 +32,8 @@ test('a guest that ignores the power button is ended after the grace period, wit
 }, async () => {
   const guest = smallGuest();
   await using run = new Run([
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--machine=deaf',
     '--ram=256M',
@@ -53,8 +52,8 @@ test('a guest that ignores the power button is ended after the grace period, wit
 test('a second signal does not wait for the guest', { timeout: 120_000 }, async () => {
   const guest = smallGuest();
   await using run = new Run([
-    `--linux=${join(guest, 'vmlinuz')}`,
-    `--initrd=${join(guest, 'initrd')}`,
+    `--linux=${guest.kernel}`,
+    `--initrd=${guest.initrd}`,
     '--firmware=none',
     '--machine=hurry',
     '--ram=256M',

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { type IPty, spawn } from '@lydell/node-pty';
 import { smallGuest } from '../guests.ts';
@@ -17,8 +16,8 @@ class Terminal implements Disposable {
     const command = [
       program,
       `--machine=${machine}`,
-      `--linux=${join(guest, 'vmlinuz')}`,
-      `--initrd=${join(guest, 'initrd')}`,
+      `--linux=${guest.kernel}`,
+      `--initrd=${guest.initrd}`,
       '--firmware=none',
       '--ram=256M',
       '--tpm=no',

@@ -1,7 +1,7 @@
 // Builds dist/: one CommonJS file a program, the native parts beside them, the types of the library.
 // With --tests also build/test/: one file for each test, with what it needs bundled in.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -62,11 +62,22 @@ if (withTests) {
   });
 }
 
+/**
+ * Makes a file under another name and moves it into place: machines may be running from this checkout, and a mapped file
+ * that changes under a process ends it with SIGSEGV.
+ */
+function replace(file, make) {
+  const temporary = `${file}.new`;
+  rmSync(temporary, { force: true });
+  make(temporary);
+  renameSync(temporary, file);
+}
+
 /** koffi's prebuilt addon, so that the program needs no node_modules and skips koffi's own loader (6 ms). */
 function copyKoffi() {
   const triplet = `linux_${process.arch}`;
   const addon = `node_modules/@koromix/koffi-linux-${process.arch}/${triplet}/koffi.node`;
-  if (existsSync(addon)) copyFileSync(addon, 'dist/koffi.node');
+  if (existsSync(addon)) replace('dist/koffi.node', (file) => copyFileSync(addon, file));
   else console.warn(`No prebuilt koffi for ${triplet}: the package koffi is loaded at run time instead.`);
 }
 

@@ -4,7 +4,7 @@
 //   memory     PSS of the supervisor at rest while the machine runs
 // Nothing here is asserted. Runs alternate, so that a machine that becomes slower hurts both sides alike.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,6 +13,7 @@ const rounds = Number(process.env.BENCH_ROUNDS ?? 11);
 const guest = process.env.VMSPAWN_GUEST_SMALL;
 if (guest === undefined) throw new Error('VMSPAWN_GUEST_SMALL names no directory; run npm run bench');
 const scratch = mkdtempSync(join(tmpdir(), 'vs-bench-'));
+const mark = join(scratch, 'mark');
 const machine = [
   '--quiet',
   '--machine=bench',
@@ -28,11 +29,13 @@ const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...environme
 
 try {
   await firstStart();
+  const marking = markingQemu();
+  await timeToExec(marking);
   const exec = [];
   const node = [];
   for (let round = 0; round < rounds; round++) {
     node.push(await timed('node', ['-e', '0']));
-    exec.push(await timeToExec());
+    exec.push(await timeToExec(marking));
   }
   report('start to exec of QEMU', exec, 'empty node start', node);
 
@@ -64,36 +67,25 @@ function timed(command, words) {
   return new Promise((resolve) => child.on('exit', () => resolve(performance.now() - begin)));
 }
 
-/** Watches the supervisor's child until it is QEMU. */
-async function timeToExec() {
-  const begin = performance.now();
-  const child = start(program, machine);
-  const ended = new Promise((resolve) => child.on('exit', resolve));
-  let found;
-  while (found === undefined) {
-    await new Promise((resolve) => setImmediate(resolve));
-    found = children(child.pid).find((pid) => commandOf(pid).includes('qemu-system'));
-  }
-  const time = performance.now() - begin;
-  child.kill('SIGKILL');
-  await ended;
-  return time;
+/**
+ * The QEMU in $PATH is a script here that leaves a mark when it is to run a machine and passes everything else (the probe
+ * of what QEMU can do, once) on to the real one. The mark's time is what counts; nobody has to watch, which would cost.
+ */
+function markingQemu() {
+  const real = execFileSync('sh', ['-c', 'command -v qemu-system-x86_64'], { encoding: 'utf8' }).trim();
+  const file = join(scratch, 'qemu-system-x86_64');
+  writeFileSync(file, `#!/bin/sh\ncase "$*" in *guest=*) : >${mark}; exit 1 ;; esac\nexec ${real} "$@"\n`, {
+    mode: 0o755,
+  });
+  return { ...environment, PATH: `${scratch}:${environment.PATH}` };
 }
 
-function children(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function commandOf(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return '';
-  }
+async function timeToExec(env) {
+  rmSync(mark, { force: true });
+  const begin = performance.timeOrigin + performance.now();
+  const child = spawn(program, machine, { env, stdio: 'ignore' });
+  await new Promise((resolve) => child.on('exit', resolve));
+  return Number(statSync(mark, { bigint: true }).mtimeNs) / 1e6 - begin;
 }
 
 async function timeToLine(command, words) {

@@ -11,7 +11,7 @@ import { writeErr, writeOut } from '../sys/stdio.ts';
 export async function dryRun(wanted: Settings, environment: Environment): Promise<number> {
   const { machine, settings } = await nameMachine(wanted, environment);
   const base = runtimeBase(process.getuid?.() ?? 0, environment);
-  const facts = await gatherFacts(settings, environment, new FileFactCache(base));
+  const facts = await gatherFacts(settings, machine, environment, new FileFactCache(base));
   const plan = makePlan(settings, facts, machine);
   for (const notice of plan.notices) writeErr(`vmspawn: ${notice.text}\n`);
   writeOut(settings.dryRun === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : renderScript(plan));

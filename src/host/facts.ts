@@ -42,9 +42,9 @@ export interface HostFacts {
   readonly architecture: string;
   readonly identity: Identity;
   readonly hostName: string;
-  /** /etc/machine-id, or a stand-in; the seed for what must be stable on a host. */
-  readonly machineId: string;
-  /** Fresh for every run (the invocation id of the unit, else random). */
+  /** 64 hexadecimal digits that are the same for every start of this machine on this host, for what must be stable. */
+  readonly machineSeed: string;
+  /** Fresh for every run (the invocation id of the unit, else random): 32 hexadecimal digits, or a UUID. */
   readonly invocationId: string;
   readonly cpus: number;
   readonly kvm: Usable<{ readonly device: string }>;

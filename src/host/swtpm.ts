@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { FactCache } from './cache.ts';
 import type { SwtpmFacts, Usable } from './facts.ts';
 import { findProgram } from './find.ts';
@@ -13,7 +13,7 @@ const queryTimeout = 5_000;
 export async function probeSwtpm(path: string, cache: FactCache): Promise<Usable<SwtpmFacts>> {
   const binary = findProgram(['swtpm'], { path });
   if (binary === null) return { usable: false, reason: 'swtpm is not installed (Debian package swtpm)' };
-  const { size, mtimeMs, ino } = await stat(binary);
+  const { size, mtimeMs, ino } = statSync(binary);
   const key = `swtpm:${binary}:${ino}:${size}:${mtimeMs}`;
   let version = parseVersion(cache.get(key));
   if (version === null) {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImageError, printable, UsageError } from '../errors.ts';
 import type { ImageFormat } from '../settings/settings.ts';
@@ -44,7 +44,7 @@ export async function locateImage(
     for (const file of [`${name}.raw`, `${name}.qcow2`, name]) {
       const path = join(directory, file);
       try {
-        const status = await stat(path);
+        const status = statSync(path);
         if (status.isFile() || status.isBlockDevice()) return { path, format: imageFormatOf(path, null) };
         if (status.isDirectory()) {
           throw new UsageError(

@@ -21,8 +21,8 @@ export class MachineLocks implements AsyncDisposable {
   }
 
   /** `directory` is made with mode 0700 where it is missing. */
-  static async open(directory: string, machine: string): Promise<MachineLocks> {
-    await ensurePrivateDirectory(directory);
+  static open(directory: string, machine: string): MachineLocks {
+    ensurePrivateDirectory(directory);
     return new MachineLocks(directory, machine);
   }
 

@@ -1,4 +1,4 @@
-import { lstat, mkdir, rm } from 'node:fs/promises';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DisposalStack } from '../disposal.ts';
 import { FileError } from '../errors.ts';
@@ -7,17 +7,17 @@ import { FileError } from '../errors.ts';
  * Makes `path` a directory of ours with mode 0700, and its parents where they are missing. Throws FileError for one that
  * exists but is a link or belongs to somebody else: in /tmp anybody may have put it there.
  */
-export async function ensurePrivateDirectory(path: string): Promise<void> {
+export function ensurePrivateDirectory(path: string): void {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-    await mkdir(path, { mode: 0o700 });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    mkdirSync(path, { mode: 0o700 });
     return;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
       throw new FileError(`Directory ${path} cannot be made`, { cause: error });
     }
   }
-  const found = await lstat(path);
+  const found = lstatSync(path);
   const uid = process.getuid?.() ?? 0;
   if (!found.isDirectory() || found.uid !== uid) {
     throw new FileError(`${path} is not a directory of ours`, {
@@ -30,15 +30,15 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
  * The machine's runtime directory, empty. The caller holds the machine's name, so that whatever lies there is left from
  * a run that was killed. It is removed when disposed of.
  */
-export async function makeRuntimeDirectory(path: string): Promise<AsyncDisposable> {
-  await ensurePrivateDirectory(dirname(path));
+export function makeRuntimeDirectory(path: string): AsyncDisposable {
+  ensurePrivateDirectory(dirname(path));
   try {
-    await rm(path, { recursive: true, force: true });
-    await mkdir(path, { mode: 0o700 });
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     throw new FileError(`Runtime directory ${path} cannot be made`, { cause: error });
   }
   const stack = new DisposalStack();
-  stack.defer(() => rm(path, { recursive: true, force: true }));
+  stack.defer(() => rmSync(path, { recursive: true, force: true }));
   return stack;
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { ImageError } from '../errors.ts';
 import type { QemuFacts } from '../host/facts.ts';
 import type { ImageFacts, ImageLayer } from '../image/facts.ts';
+import { sha256 } from './digest.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 
@@ -90,5 +90,5 @@ function addNode(name: string, layer: ImageLayer, readOnly: boolean, draft: Draf
 export function diskSerial(path: string): string {
   const name = basename(path);
   if (name.length <= serialLimit && /^[\x21-\x7e]+$/.test(name)) return name;
-  return createHash('sha256').update(name).digest('hex').slice(0, serialLimit);
+  return sha256(name).slice(0, serialLimit);
 }

@@ -44,8 +44,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const firmware = planFirmware(settings, facts, machineType, draft);
   const kernel = planKernel(settings, facts, firmware, draft);
   if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
-  planNetwork(settings, facts, machine, draft, pci);
-  planVsock(settings, facts, machine, draft, pci);
+  planNetwork(settings, facts, draft, pci);
+  planVsock(settings, facts, draft, pci);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
   if (settings.notifyReady === true) {
     draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
@@ -56,7 +56,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
 
   const configuration: QemuConfiguration = {
     name: machine,
-    uuid: settings.uuid ?? machineUuid(facts, machine),
+    uuid: settings.uuid ?? machineUuid(facts),
     machine: { type: machineType.name, properties: draft.machineProperties },
     accelerator: { name: accelerator.name, properties: accelerator.properties },
     cpu: accelerator.cpu,

@@ -5,13 +5,7 @@ import { macAddress } from './identity.ts';
 import type { PciLayout } from './pci.ts';
 
 /** QEMU's user-mode network where asked for; no NIC at all otherwise. */
-export function planNetwork(
-  settings: Settings,
-  facts: HostFacts,
-  machine: string,
-  draft: Draft,
-  pci: PciLayout,
-): void {
+export function planNetwork(settings: Settings, facts: HostFacts, draft: Draft, pci: PciLayout): void {
   if (settings.network === 'none') return;
   draft.netdevs.push({ type: 'user', id: 'net0' });
   const { port, place } = pci.behindPort();
@@ -20,7 +14,7 @@ export function planNetwork(
     id: 'nic0',
     ...place,
     netdev: 'net0',
-    mac: macAddress(facts, machine, 0),
+    mac: macAddress(facts, 0),
     // No option ROM: it would only make the firmware try a network boot, and its file is in a package of its own.
     romfile: '',
   });

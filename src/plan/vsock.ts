@@ -8,13 +8,7 @@ import type { PciLayout } from './pci.ts';
 /**
  * A vsock device where the user insists on one. Nothing of ours listens on it yet, so `auto` goes without.
  */
-export function planVsock(
-  settings: Settings,
-  facts: HostFacts,
-  machine: string,
-  draft: Draft,
-  pci: PciLayout,
-): void {
+export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pci: PciLayout): void {
   if (settings.vsock !== true) return;
   if (!facts.vsock.usable) throw new HostError(`--vsock=yes cannot be met: ${facts.vsock.reason}`);
   const fd = draft.descriptor({
@@ -27,7 +21,7 @@ export function planVsock(
     driver: 'vhost-vsock-pci',
     id: 'vsock0',
     ...pci.integrated(),
-    'guest-cid': vsockCid(machine),
+    'guest-cid': vsockCid(facts),
     vhostfd: String(fd),
   });
 }

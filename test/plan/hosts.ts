@@ -93,7 +93,7 @@ export const debian12: HostFacts = {
     descriptorLimit: { soft: 1024, hard: 524288 },
   },
   hostName: 'host',
-  machineId: '0123456789abcdef0123456789abcdef',
+  machineSeed: '0123456789abcdef'.repeat(4),
   invocationId: 'f0e1d2c3b4a5968778695a4b3c2d1e0f',
   cpus: 2,
   kvm: { usable: false, reason: '/dev/kvm does not exist' },

@@ -49,12 +49,12 @@ export class QemuError extends VmspawnError {
 /** A daemon beside QEMU (swtpm, virtiofsd) failed. */
 export class AuxiliaryError extends VmspawnError {
   readonly code = 'AUXILIARY';
-  /** Name of the daemon in the plan; null where it is no daemon but a tool of it. */
-  readonly auxiliary: string | null;
+  /** The machine cannot do without it; otherwise it may be started again without. */
+  readonly required: boolean;
 
-  constructor(message: string, options: { cause?: unknown; hint?: string; auxiliary?: string } = {}) {
+  constructor(message: string, options: { cause?: unknown; hint?: string; required: boolean }) {
     super(message, options);
-    this.auxiliary = options.auxiliary ?? null;
+    this.required = options.required;
   }
 }
 
@@ -101,6 +101,6 @@ export function describeError(error: unknown): string {
     const more = printable(cause.message, { multiline: true });
     if (!text.includes(more)) text = `${text.replace(/\.$/, '')}: ${more}`;
   }
-  if (!/[.!?:)\n]$/.test(text)) text += '.';
+  if (!/[.!?:\n]$/.test(text)) text += '.';
   return error.hint === undefined ? text : `${text} ${error.hint}`;
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { parseCommandLine } from './cli/parse.ts';
+import { UsageError } from './errors.ts';
 import { startMachine } from './launch/machine.ts';
 import type { Outcome } from './launch/outcome.ts';
 import type { RunningMachine } from './launch/running-machine.ts';
@@ -121,17 +122,40 @@ function commandLine(options: SpawnOptions): string[] {
     console = 'stream',
     ...rest
   } = options;
+  if (!Array.isArray(kernelCommandLine)) throw new UsageError('kernelCommandLine is no array of words');
+  if (kernelCommandLine.some((word) => String(word).includes('\0'))) {
+    throw new UsageError('kernelCommandLine has a NUL character in it');
+  }
+  const { firmware, firmwareFeatures = [] } = rest;
+  if (
+    firmware === 'list' ||
+    firmware === 'describe' ||
+    firmwareFeatures.includes('list') ||
+    'dryRun' in rest
+  ) {
+    throw new UsageError('spawn() starts machines; listings and dry runs are for the program vmspawn');
+  }
   const words = [`--console=${console === 'stream' ? 'interactive' : console}`];
   for (const [key, value] of Object.entries(rest)) {
     if (value === undefined) continue;
     const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     if (key === 'networkUserMode') {
-      if (value === true) words.push(option);
+      if (typeof value !== 'boolean')
+        throw new UsageError(`networkUserMode=${String(value)} is neither true nor false`);
+      if (value) words.push(option);
       continue;
     }
-    for (const one of Array.isArray(value) ? value : [value]) words.push(`${option}=${inWords(one)}`);
+    for (const one of Array.isArray(value) ? value : [value]) {
+      words.push(`${option}=${key === 'shutdownTimeout' ? timeInWords(one) : inWords(one)}`);
+    }
   }
   return [...words, '--', ...kernelCommandLine];
+}
+
+/** Seconds as a number may be a fraction, or Infinity; the command line wants milliseconds then, or the word. */
+function timeInWords(value: unknown): string {
+  if (typeof value !== 'number') return String(value);
+  return value === Number.POSITIVE_INFINITY ? 'infinity' : `${Math.round(value * 1000)}ms`;
 }
 
 function inWords(value: unknown): string {

@@ -2,6 +2,14 @@
 // V8 checks that its version and flags are those of the build and compiles anew when they are not. Copied to
 // dist/main.cjs as it is; scripts/build.mjs makes the bytecode with this same file.
 'use strict';
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  require('node:fs').writeSync(
+    2,
+    `vmspawn: Node.js ${process.versions.node} is too old; version 20.19 or newer is needed.\n`,
+  );
+  process.exit(1);
+}
 const { readFileSync } = require('node:fs');
 const { wrap } = require('node:module');
 const { Script } = require('node:vm');

@@ -21,7 +21,9 @@ async function main(words: readonly string[]): Promise<number> {
     const { run } = await import('./cli/run.ts');
     return await run(settings, process.env);
   } catch (error) {
-    writeErr(`vmspawn: ${describeError(error)}\n`);
+    const full = error instanceof Error && 'syscall' in error && error.syscall === 'write';
+    const text = full ? `Standard output cannot be written: ${error.message}.` : describeError(error);
+    writeErr(`vmspawn: ${text}\n`);
     return 1;
   }
 }

@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process';
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
+import { programEnvironment } from '../host/identity.ts';
 import type { PlannedTpmState } from '../plan/plan.ts';
+import { swtpmSetupWords, unfinishedState } from './swtpm-setup.ts';
 
 /** Says that swtpm_setup went through; the name is the one that systemd-vmspawn looks for, so that state can move. */
 const manufacturedMarker = '.manufactured';
@@ -12,9 +14,9 @@ const manufacturedMarker = '.manufactured';
 const setupTimeout = 60_000;
 
 /**
- * Makes the TPM's state directory ready. Persistent state is manufactured once (swtpm_setup(8): endorsement keys, SHA-256
- * PCR banks only, since firmware measures into every active bank) in a directory beside the final one that takes its name when all is done; transient
- * state is an empty directory, in which swtpm makes its own state on first use without any key generation.
+ * Makes the TPM's state directory ready. Persistent state is manufactured once, in a directory beside the final
+ * one that takes its name when all is done; transient state is an empty directory, in which swtpm makes its own state on
+ * first use without any key generation.
  * Throws FileError when the place cannot be used, AuxiliaryError with swtpm_setup's words when that fails.
  */
 export async function prepareTpmState(state: PlannedTpmState, signal: AbortSignal): Promise<void> {
@@ -24,7 +26,7 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
   }
   if ((await stateDirectory(state.directory)) === 'used') return;
   // The caller holds the state's lock, so that what lies here is the rest of a start that was killed.
-  const temporary = `${state.directory}.new`;
+  const temporary = unfinishedState(state.directory);
   try {
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { mode: 0o700 });
@@ -35,7 +37,9 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
     });
   }
   try {
-    if (state.setup !== null) await manufacture(state.setup, temporary, signal);
+    if (state.setup !== null) {
+      await manufacture({ setup: state.setup, required: state.required }, temporary, signal);
+    }
     await rename(temporary, state.directory);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
@@ -75,32 +79,51 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-async function manufacture(setup: string, directory: string, signal: AbortSignal): Promise<void> {
-  const words = [
-    '--tpm2',
-    '--tpm-state',
-    directory,
-    '--pcr-banks',
-    'sha256',
-    '--ecc',
-    '--createek',
-    '--not-overwrite',
-  ];
-  await new Promise<void>((resolve, reject) => {
-    execFile(
-      setup,
-      words,
-      { timeout: setupTimeout, signal, maxBuffer: 256 * 1024 },
-      (error, stdout, stderr) => {
-        if (error === null) return resolve();
-        if (signal.aborted)
-          return reject(new InterruptedError('The start was given up', { cause: signal.reason }));
-        const last = `${stdout}\n${stderr}`.trim().split('\n').slice(-3).join('; ');
-        reject(
-          new AuxiliaryError(`${setup} could not make TPM state in ${directory}: ${last || error.message}`),
-        );
+/**
+ * Runs swtpm_setup in a session of its own: it starts a swtpm, and both must be gone before the directory may be removed or
+ * the state's lock given back.
+ */
+async function manufacture(
+  { setup, required }: { readonly setup: string; readonly required: boolean },
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const child = startEarlyChild({ signal });
+  const endAll = (): void => {
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // Not a group yet, or gone.
+      child.kill('SIGKILL');
+    }
+  };
+  const timer = setTimeout(endAll, setupTimeout);
+  signal.addEventListener('abort', endAll);
+  try {
+    await child.handOver(
+      {
+        argv: swtpmSetupWords(setup, directory),
+        environment: programEnvironment(process.env),
+        descriptors: [],
+        descriptorLimit: null,
+        ownSession: true,
       },
+      signal,
     );
-  });
+    if (signal.aborted) endAll();
+    const exit = await child.exited;
+    if (signal.aborted) throw new InterruptedError('The start was given up', { cause: signal.reason });
+    if (exit.code !== 0) {
+      const words = child.stderrTail.last(3).join('; ');
+      throw new AuxiliaryError(
+        `${setup} could not make TPM state in ${directory}: ${words || exitInWords(exit)}`,
+        { required },
+      );
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', endAll);
+    await child[Symbol.asyncDispose]();
+  }
   await writeFile(`${directory}/${manufacturedMarker}`, '', { mode: 0o600 });
 }

@@ -18,6 +18,11 @@ export interface ExitStatus {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** How a process ended, in words: "exit status 1", "signal SIGSYS". */
+export function exitInWords({ code, signal }: ExitStatus): string {
+  return signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`;
+}
+
 /**
  * A process that waits to become QEMU: first there, so that it can be put into a scope, with the PID that QEMU has to
  * the end. It dies with us. Disposal kills it, as a child or as QEMU, and waits until it is gone.

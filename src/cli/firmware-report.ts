@@ -5,9 +5,9 @@ import { noFirmwareError } from '../firmware/failure.ts';
 import { firmwareRows, renderFirmwareList } from '../firmware/list.ts';
 import { allFeatures, selectFirmware } from '../firmware/match.ts';
 import { describeFirmware, searchFirmware } from '../firmware/search.ts';
-import { FileFactCache } from '../host/cache.ts';
-import { type Environment, qemuArchitecture, runtimeBase } from '../host/identity.ts';
+import { type Environment, qemuArchitecture } from '../host/identity.ts';
 import { probeQemu } from '../host/qemu.ts';
+import { openPlaces } from '../launch/places.ts';
 import { uefiRequest } from '../plan/firmware.ts';
 import { requireMachineType } from '../plan/make-plan.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -47,7 +47,7 @@ async function machineType(
   architecture: string,
   environment: Environment,
 ): Promise<{ readonly name: string; readonly alias: string | null }> {
-  const cache = new FileFactCache(runtimeBase(process.getuid?.() ?? 0, environment));
+  const { cache } = openPlaces(environment);
   const qemu = await probeQemu({ cache, path: environment['PATH'] ?? '', architecture });
   cache.save();
   if (qemu.usable) return requireMachineType({ architecture }, qemu);

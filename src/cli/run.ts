@@ -1,7 +1,7 @@
-import { startBanner, useColour } from '../console/banner.ts';
+import { startBanner } from '../console/banner.ts';
 import { forwardConsole } from '../console/forward.ts';
 import { keepTerminalMode, lineEnd } from '../console/terminal-mode.ts';
-import { describeError } from '../errors.ts';
+import { describeError, printable } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import { startMachine } from '../launch/machine.ts';
 import type { RunningMachine } from '../launch/running-machine.ts';
@@ -9,6 +9,7 @@ import type { Notice } from '../plan/plan.ts';
 import type { Settings } from '../settings/settings.ts';
 import { isTerminal, writeErr } from '../sys/stdio.ts';
 import { ManagerNotifier } from './notify.ts';
+import { colourAllowed } from './output.ts';
 import { trimMemoryAtRest } from './rest.ts';
 
 /** Signals that ask for the machine's end. A closed terminal (SIGHUP) is one of them. */
@@ -28,6 +29,16 @@ export async function run(settings: Settings, environment: Environment): Promise
     else machine.requestShutdown(`${signal} received`);
   };
   for (const signal of endSignals) process.on(signal, onSignal);
+  const onResume = (): void => {
+    machine
+      ?.resume()
+      .catch((error: unknown) =>
+        showNotice({ level: 'warning', text: `It stays paused: ${describeError(error)}` }, settings),
+      );
+  };
+  process.on('SIGUSR2', onResume);
+  // Before QEMU changes the modes itself: one that is killed leaves the terminal as it had it in use.
+  using _modes = settings.console === 'native' && isTerminal(0) ? keepTerminalMode(0) : null;
   try {
     machine = await startMachine({
       settings,
@@ -45,6 +56,7 @@ export async function run(settings: Settings, environment: Environment): Promise
     return outcome.status;
   } finally {
     for (const signal of endSignals) process.off(signal, onSignal);
+    process.off('SIGUSR2', onResume);
   }
 }
 
@@ -61,12 +73,10 @@ async function attend(
       source: settings.image ?? settings.linux,
       mode,
       quiet: settings.quiet,
-      colour: useColour(environment, isTerminal(2)),
+      colour: colourAllowed(environment, isTerminal(2)),
     }),
   );
   if (machine.console === null) {
-    // A QEMU that was killed leaves the terminal as it was in its own use of it.
-    using _modes = mode === 'native' && isTerminal(0) ? keepTerminalMode(0) : null;
     return await machine.exited;
   }
   await using _console = forwardConsole({
@@ -87,5 +97,7 @@ async function attend(
 
 function showNotice(notice: Notice, settings: Settings): void {
   if (notice.level === 'notice' && settings.quiet) return;
-  writeErr(`vmspawn: ${notice.text}${lineEnd()}`);
+  const end = lineEnd();
+  // On a raw terminal the guest's cursor is anywhere: a line of its own.
+  writeErr(`${end === '\r\n' ? end : ''}vmspawn: ${printable(notice.text)}${end}`);
 }

@@ -1,15 +1,6 @@
 import { printable } from '../errors.ts';
 import type { ConsoleMode } from '../settings/settings.ts';
 
-/**
- * Whether text may be dimmed and coloured: on a terminal that is not dumb, unless $NO_COLOR is set to anything
- * (no-color.org).
- */
-export function useColour(environment: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
-  const { NO_COLOR: no, TERM: terminal } = environment;
-  return isTerminal && !no && terminal !== undefined && terminal !== '' && terminal !== 'dumb';
-}
-
 export interface BannerFacts {
   readonly machine: string;
   /** Path of the image or kernel that boots; null when there is none to name. */

@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** Facts that cost time to find out, kept between runs. What comes out is foreign data: parse it again. */
 export interface FactCache {
@@ -11,16 +11,18 @@ export interface FactCache {
 const entryLimit = 64;
 
 /**
- * A cache in one JSON file below `directory` (a runtime directory: gone after a reboot, 0700, ours). Read at the first
- * get, written by `save`; whatever goes wrong with the file means an empty cache, never a failure.
+ * A cache in one JSON file in `directory`, which is gone after a reboot and which only we can write: the caller has seen to
+ * that. Read at the first get, written by `save`; whatever goes wrong with the file means an empty cache, never a failure.
  */
 export class FileFactCache implements FactCache {
+  readonly #directory: string;
   readonly #file: string;
   #entries: Map<string, unknown> | undefined;
   #changed = false;
 
   constructor(directory: string) {
-    this.#file = join(directory, '.cache', 'facts.json');
+    this.#directory = directory;
+    this.#file = join(directory, 'facts.json');
   }
 
   get(key: string): unknown {
@@ -44,8 +46,10 @@ export class FileFactCache implements FactCache {
     this.#changed = false;
     const temporary = `${this.#file}.${process.pid}`;
     try {
-      mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-      writeFileSync(temporary, JSON.stringify([...this.#load()]), { mode: 0o600 });
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      rmSync(temporary, { force: true });
+      // wx: made by us, no link that lies there.
+      writeFileSync(temporary, JSON.stringify([...this.#load()]), { mode: 0o600, flag: 'wx' });
       renameSync(temporary, this.#file);
     } catch {
       // A cache that cannot be written (full or read-only file system) costs time, nothing else.

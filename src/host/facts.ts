@@ -36,7 +36,7 @@ export interface Identity {
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };
 }
 
-/** Everything that this host offers and that a plan depends on. Probed once (probe.ts), frozen. */
+/** Everything that this host offers and that a plan depends on. Gathered once (launch/facts.ts). */
 export interface HostFacts {
   /** As QEMU spells it: x86_64, aarch64. */
   readonly architecture: string;
@@ -44,9 +44,8 @@ export interface HostFacts {
   readonly hostName: string;
   /** 64 hexadecimal digits that are the same for every start of this machine on this host, for what must be stable. */
   readonly machineSeed: string;
-  /** Fresh for every run (the invocation id of the unit, else random): 32 hexadecimal digits, or a UUID. */
-  readonly invocationId: string;
-  readonly cpus: number;
+  /** A random UUID for this run alone. */
+  readonly runId: string;
   readonly kvm: Usable<{ readonly device: string }>;
   readonly vsock: Usable<{ readonly device: string }>;
   readonly qemu: Usable<QemuFacts>;
@@ -61,9 +60,8 @@ export interface HostFacts {
   readonly kernel: KernelFacts | null;
   readonly initrds: readonly { readonly path: string; readonly size: number }[];
   readonly terminal: {
-    readonly stdin: boolean;
-    readonly stdout: boolean;
-    readonly stderr: boolean;
+    /** There is a desktop that a window can be on. */
+    readonly graphical: boolean;
     /** $TERM when it may be passed on, else null. */
     readonly term: string | null;
   };

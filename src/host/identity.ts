@@ -47,3 +47,22 @@ const architectures: { readonly [node: string]: string } = {
 export function qemuArchitecture(): string {
   return architectures[process.arch] ?? process.arch;
 }
+
+/** What a program that we start must not inherit: words of a service manager that are meant for us. */
+const ownVariables = [
+  'NOTIFY_SOCKET',
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+];
+
+/** Our environment as QEMU and the daemons get it. */
+export function programEnvironment(environment: Environment): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && !ownVariables.includes(name)) result[name] = value;
+  }
+  return result;
+}

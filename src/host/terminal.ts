@@ -2,12 +2,12 @@ import { isatty } from 'node:tty';
 import type { HostFacts } from './facts.ts';
 import type { Environment } from './identity.ts';
 
-/** Which of the standard descriptors are terminals, and the terminal's type where a guest may be told it. */
+/** What there is to show a guest on: a desktop, and the type of our terminal where the guest may be told it. */
 export function probeTerminal(environment: Environment): HostFacts['terminal'] {
-  const [stdin, stdout, stderr] = [isatty(0), isatty(1), isatty(2)];
+  const graphical = ['DISPLAY', 'WAYLAND_DISPLAY'].some((name) => (environment[name] ?? '') !== '');
   const term = environment['TERM'];
   // Only what can stand on a kernel command line; `unknown` is what agetty says when nobody knows.
   const tellable =
     term !== undefined && term !== 'unknown' && /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/.test(term);
-  return { stdin, stdout, stderr, term: stdout && tellable ? term : null };
+  return { graphical, term: isatty(1) && tellable ? term : null };
 }

@@ -83,8 +83,10 @@ export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDe
 function openFile({ path, access, identity }: PlannedDescriptor & { kind: 'file' }): number {
   let fd: number;
   try {
-    // O_NONBLOCK: a FIFO in the file's place must not stop us; it means nothing for files and block devices.
-    fd = openSync(path, (access === 'read' ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK);
+    // O_NONBLOCK: a FIFO in the file's place must not stop us; it means nothing for files and block devices. What is
+    // written to and not told by its inode (state that has just been made) must not be a link that came later.
+    const writing = constants.O_RDWR | (identity === null ? constants.O_NOFOLLOW : 0);
+    fd = openSync(path, (access === 'read' ? constants.O_RDONLY : writing) | constants.O_NONBLOCK);
   } catch (error) {
     throw new FileError(`${path} cannot be opened`, { cause: error });
   }

@@ -108,7 +108,7 @@ function blockError(
       { ...state, run: 'paused' },
       warning(
         full
-          ? `No space is left for drive ${drive}; the virtual machine is paused. Free some space on the host, then resume it.`
+          ? `No space is left for drive ${drive}; the virtual machine is paused. Free some space on the host, then send SIGUSR2 to vmspawn.`
           : `${operation} drive ${drive} failed (${reason}); the virtual machine is paused.`,
       ),
     );

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
@@ -59,8 +59,7 @@ export async function gatherFacts(
     identity: identity(environment, originalDescriptorLimit()),
     hostName: host,
     machineSeed: seed,
-    invocationId: invocationId(environment),
-    cpus: availableParallelism(),
+    runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,
     vsock: probeVsock(),
     qemu,
@@ -82,13 +81,6 @@ function machineSeed(host: string, machine: string, cache: FileFactCache): strin
   const seed = sha256(`vmspawn machine\0${host}\0${machine}`);
   cache.set(key, seed);
   return seed;
-}
-
-/** The unit's invocation (systemd.exec(5)), or a random one of the kernel's. */
-function invocationId(environment: Environment): string {
-  const ofUnit = environment['INVOCATION_ID'];
-  if (ofUnit !== undefined && /^[0-9a-f]{32}$/.test(ofUnit)) return ofUnit;
-  return readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim();
 }
 
 function extraArguments(environment: Environment): readonly string[] {

@@ -1,10 +1,8 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
-import { FileFactCache } from '../host/cache.ts';
-import { type Environment, runtimeBase } from '../host/identity.ts';
+import { type Environment, programEnvironment } from '../host/identity.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
@@ -18,6 +16,7 @@ import { openDescriptors } from './descriptors.ts';
 import { gatherFacts } from './facts.ts';
 import { MachineLocks } from './locks.ts';
 import { nameMachine } from './name.ts';
+import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
@@ -33,29 +32,25 @@ export interface StartRequest {
 /** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
 const greetingTimeout = 30_000;
 
-/** What QEMU must not inherit of our environment: words of a service manager to us. */
-const ownVariables = [
-  'NOTIFY_SOCKET',
-  'LISTEN_PID',
-  'LISTEN_FDS',
-  'LISTEN_FDNAMES',
-  'WATCHDOG_PID',
-  'WATCHDOG_USEC',
-];
-
 /**
  * Starts a machine: resolves when its processors run. Everything is checked before anything is made; the machine's name
  * and its image are locked before that; a start that fails or is given up leaves nothing behind.
  * Throws a VmspawnError with the first cause.
  */
 export async function startMachine(request: StartRequest): Promise<RunningMachine> {
+  const told = new Set<string>();
+  const notice: StartRequest['notice'] = (one) => {
+    if (told.has(one.text)) return;
+    told.add(one.text);
+    request.notice(one);
+  };
   try {
-    return await attempt(request);
+    return await attempt({ ...request, notice });
   } catch (error) {
-    const swtpmFailed = error instanceof AuxiliaryError && error.auxiliary === 'swtpm';
-    if (!swtpmFailed || request.settings.tpm !== 'auto' || request.signal.aborted) throw error;
-    request.notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}` });
-    return await attempt({ ...request, settings: { ...request.settings, tpm: false } });
+    if (!(error instanceof AuxiliaryError) || error.required || request.signal.aborted) throw error;
+    // The only daemon so far that a machine can do without.
+    notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}.` });
+    return await attempt({ ...request, notice, settings: { ...request.settings, tpm: false } });
   }
 }
 
@@ -63,15 +58,15 @@ async function attempt(request: StartRequest): Promise<RunningMachine> {
   const { environment, signal } = request;
   await using stack = new DisposalStack();
   const { machine, settings } = await nameMachine(request.settings, environment);
-  const base = runtimeBase(process.getuid?.() ?? 0, environment);
-  const locks = stack.use(MachineLocks.open(join(base, '.lock'), machine));
+  const places = openPlaces(environment);
+  const locks = stack.use(MachineLocks.open(places.locks, machine));
   locks.take(machineLock(machine));
   if (settings.image !== null) locks.take(lockOfImage(settings.image));
   giveUpIf(signal);
 
   // The child costs a few milliseconds of its own, which pass while the host is being looked at.
   const child = stack.use(startEarlyChild({ signal }));
-  const facts = await gatherFacts(settings, machine, environment, new FileFactCache(base));
+  const facts = await gatherFacts(settings, machine, environment, places.cache);
   const plan = makePlan(settings, facts, machine);
   for (const lock of plan.locks) locks.take(lock);
   for (const notice of plan.notices) request.notice(notice);
@@ -125,7 +120,11 @@ async function enterQemu(
     await child.handOver(
       {
         argv: [plan.qemu.binary, ...renderArguments(plan.qemu.configuration)],
-        environment: qemuEnvironment(plan, environment),
+        environment: {
+          LANG: 'C.UTF-8',
+          ...programEnvironment(environment),
+          ...plan.qemu.environment,
+        },
         descriptors: descriptors.passed,
         descriptorLimit: plan.descriptorLimit,
         // A terminal's Ctrl-C goes to the whole foreground group; QEMU would die of it before the guest is shut down.
@@ -161,15 +160,7 @@ function lockOfImage(path: string): PlannedLock {
   }
 }
 
-function qemuEnvironment(plan: Plan, environment: Environment): Record<string, string> {
-  const result: Record<string, string> = { LANG: 'C.UTF-8' };
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined && !ownVariables.includes(name)) result[name] = value;
-  }
-  return { ...result, ...plan.qemu.environment };
-}
-
-/** The one place where an aborted start turns into an error. */
+/** Between two effects of a start: has it been given up? */
 export function giveUpIf(signal: AbortSignal): void {
   if (signal.aborted) {
     throw new InterruptedError('The start was given up', { cause: signal.reason });

@@ -16,8 +16,11 @@ export async function nameMachine(
   const { machine, image, linux } = settings;
   if (image === null && linux === null) {
     if (machine === null) {
+      const [word] = settings.kernelCommandLine;
       throw new UsageError('There is nothing to boot', {
-        hint: 'Name a disk image with --image=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
+        hint: word?.includes('/')
+          ? `Did you mean --image=${word}? Words after the options are for the kernel command line.`
+          : 'Name a disk image with --image=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
       });
     }
     const home = environment['HOME'] ?? null;

@@ -1,6 +1,8 @@
-import type { EarlyChild, ExitStatus } from '../child/early-child.ts';
+import { type EarlyChild, type ExitStatus, exitInWords } from '../child/early-child.ts';
 import { AuxiliaryError, InterruptedError, QemuError, VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
+
+const cleanEnd = exitInWords({ code: 0, signal: null });
 
 /** Milliseconds in which a QEMU whose QMP connection broke is expected to be gone, with its reason on stderr. */
 const deathTimeout = 2_000;
@@ -11,11 +13,6 @@ export function lastWords(child: EarlyChild): string {
     .last(3)
     .map((line) => line.replace(/^qemu-system-[a-z0-9_]+: /, ''))
     .join('; ');
-}
-
-/** How a process ended, in words: "exit status 1", "signal SIGSYS". */
-export function exitInWords({ code, signal }: ExitStatus): string {
-  return signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`;
 }
 
 /** The error for a QEMU that ended with anything but success: its own last words, or how it ended where it said none. */
@@ -42,12 +39,19 @@ export async function startFailure(
   if (signal.aborted) return new InterruptedError('The start was given up', { cause: signal.reason });
   for (const auxiliary of auxiliaries) {
     const ended = await settledWithin(auxiliary.ended, 0);
-    if (ended !== null) return auxiliaryDeath(auxiliary, ended);
+    // With status 0 it has followed a QEMU that is gone.
+    if (ended !== null && ended !== cleanEnd) return auxiliaryDeath(auxiliary, ended);
   }
   if (error instanceof VmspawnError && !(error instanceof QemuError)) return error;
   const exit = await settledWithin(child.exited, deathTimeout);
   if (exit === null) return error;
-  return qemuDeath(exit, lastWords(child), 'did not start, it ended');
+  const death = qemuDeath(exit, lastWords(child), 'did not start, it ended');
+  const swtpm = auxiliaries.find(({ plan }) => plan.name === 'swtpm');
+  // A TPM whose state cannot be read answers QEMU with an error, and ends cleanly after it.
+  if (swtpm === undefined || !death.message.includes('tpm-emulator')) return death;
+  return new AuxiliaryError(`${swtpm.plan.description} ${swtpm.plan.name} does not work: ${death.message}`, {
+    required: swtpm.plan.required,
+  });
 }
 
 /** The error for a daemon that is gone though the machine needs it. */
@@ -55,7 +59,7 @@ export function auxiliaryDeath(auxiliary: RunningAuxiliary, ended: string): Auxi
   const words = auxiliary.lastWords().trim();
   return new AuxiliaryError(
     `${auxiliary.plan.description} ${auxiliary.plan.name} ended with ${ended}${words === '' ? '' : `: ${words}`}`,
-    { auxiliary: auxiliary.plan.name },
+    { required: auxiliary.plan.required },
   );
 }
 

@@ -14,6 +14,9 @@ import { ShutdownLadder } from './shutdown.ts';
 /** Milliseconds between the end of a daemon that follows QEMU and the end of QEMU being seen. */
 const qemuLag = 500;
 
+/** Milliseconds between two presses of the power button. */
+const pressInterval = 3_000;
+
 export interface MachineParts {
   readonly plan: Plan;
   readonly child: EarlyChild;
@@ -44,6 +47,7 @@ export class RunningMachine implements AsyncDisposable {
   #failure: VmspawnError | null = null;
 
   #guest: GuestState = initialGuestState;
+  #pressing: NodeJS.Timeout | undefined;
   #settle: (outcome: Outcome) => void = () => {};
 
   /** To be made before `cont`, so that no event is missed; `supervise` follows it. */
@@ -76,6 +80,20 @@ export class RunningMachine implements AsyncDisposable {
   /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
   requestShutdown(reason: string): void {
     this.#ladder.request(reason);
+    this.#pressing ??= setInterval(() => this.#pressAgain(), pressInterval);
+  }
+
+  /** Lets a paused machine go on, e.g. after a full disk has got room again. */
+  async resume(): Promise<void> {
+    await this.#parts.qmp.execute('cont');
+  }
+
+  /** A press that comes before the guest's kernel listens is lost, so one is not enough during a boot. */
+  #pressAgain(): void {
+    if (this.#ladder.step !== 'powerdown' || this.#guest.shutdown !== null) return;
+    this.#parts.qmp.execute('system_powerdown').catch(() => {
+      // The ladder has its own time for a QEMU that does not answer.
+    });
   }
 
   /** Ends the machine at once, without asking the guest. */
@@ -113,12 +131,15 @@ export class RunningMachine implements AsyncDisposable {
 
   async #finish(stack: DisposalStack): Promise<Outcome> {
     const exit = await this.#parts.child.exited;
+    clearInterval(this.#pressing);
     let error = this.#failure;
     // Against the guest's will, by quit or signals: QEMU's own status says nothing then.
     const forced = this.#ladder.forced && this.#guest.shutdown?.guest !== true;
     let status = forced ? 0 : (exit.code ?? 1);
     if (error === null && forced && !this.#ladder.wanted) {
       error = new QemuError('The guest did not power itself off, the machine was ended');
+    } else if (error === null && !forced && this.#guest.shutdown?.reason === 'host-signal') {
+      error = new QemuError('QEMU was ended by a signal from somebody else');
     } else if (error === null && !forced && exit.code !== 0) {
       error = qemuDeath(exit, lastWords(this.#parts.child), 'ended');
     }

@@ -5,7 +5,7 @@ import { FileError } from '../errors.ts';
 
 /**
  * Makes `path` a directory of ours with mode 0700, and its parents where they are missing. Throws FileError for one that
- * exists but is a link or belongs to somebody else: in /tmp anybody may have put it there.
+ * exists but is a link, belongs to somebody else or can be written by others: in /tmp anybody may have put it there.
  */
 export function ensurePrivateDirectory(path: string): void {
   try {
@@ -19,9 +19,9 @@ export function ensurePrivateDirectory(path: string): void {
   }
   const found = lstatSync(path);
   const uid = process.getuid?.() ?? 0;
-  if (!found.isDirectory() || found.uid !== uid) {
-    throw new FileError(`${path} is not a directory of ours`, {
-      hint: 'Somebody else made it; remove it, or set XDG_RUNTIME_DIR to a directory of your own.',
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0) {
+    throw new FileError(`${path} is not a directory that only we can write`, {
+      hint: 'Remove it, or set XDG_RUNTIME_DIR to a directory of your own.',
     });
   }
 }

@@ -1,7 +1,7 @@
-import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
+import { type EarlyChild, exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError } from '../errors.ts';
-import type { Environment } from '../host/identity.ts';
+import { type Environment, programEnvironment } from '../host/identity.ts';
 import type { PlannedAuxiliary } from '../plan/plan.ts';
 import { listenUnix } from '../sys/unix-listener.ts';
 import type { Manager, RunningAuxiliary } from './manager.ts';
@@ -34,7 +34,7 @@ export class ChildManager implements Manager {
             plan.binary,
             ...plan.arguments.map((word) => word.replace('{socket}', String(socketDescriptor))),
           ],
-          environment: definedOnly(this.#environment),
+          environment: programEnvironment(this.#environment),
           descriptors: [{ target: socketDescriptor, fd: listener.fd }],
           ownSession: true,
           descriptorLimit: null,
@@ -46,9 +46,7 @@ export class ChildManager implements Manager {
       const owned = stack.move();
       return {
         plan,
-        ended: child.exited.then(({ code, signal }) =>
-          signal === null ? `exit status ${code ?? '?'}` : `signal ${signal}`,
-        ),
+        ended: child.exited.then(exitInWords),
         lastWords: () => child.stderrTail.last(3).join('; '),
         [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
       };
@@ -56,18 +54,10 @@ export class ChildManager implements Manager {
       if (signal.aborted) throw error;
       throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started`, {
         cause: error,
-        auxiliary: plan.name,
+        required: plan.required,
       });
     }
   }
-}
-
-function definedOnly(environment: Environment): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined) result[name] = value;
-  }
-  return result;
 }
 
 /** Asks a daemon to end, and ends it when it does not. */

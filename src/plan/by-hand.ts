@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { swtpmSetupWords, unfinishedState } from '../auxiliary/swtpm-setup.ts';
 import { renderArguments } from '../qemu/arguments.ts';
 import type { Chardev, QemuConfiguration } from '../qemu/configuration.ts';
 import { quoteWord, renderShell } from '../qemu/shell.ts';
@@ -38,7 +39,13 @@ function header(plan: Plan, qmpSocket: string): string {
 
 function directories(plan: Plan): string {
   const directory = quoteWord(plan.runtimeDirectory);
-  return `mkdir -p ${directory}\nchmod 700 ${directory}\ntrap ${quoteWord(`rm -rf ${directory}`)} EXIT\n`;
+  const lines = [
+    `mkdir -p ${quoteWord(dirname(plan.runtimeDirectory))}`,
+    '# Fails when the machine is running, or was killed and left it behind.',
+    `mkdir -m 700 ${directory}`,
+    `trap ${quoteWord(`rm -rf ${directory}`)} EXIT`,
+  ];
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 function state({ nvram, tpmState }: Plan): string {
@@ -48,26 +55,18 @@ function state({ nvram, tpmState }: Plan): string {
     lines.push(`[ -e ${path} ] || install -m 600 ${template} ${path}`);
   }
   if (tpmState !== null) {
-    const directory = quoteWord(tpmState.directory);
-    const words =
-      tpmState.setup === null
-        ? null
-        : [
-            tpmState.setup,
-            '--tpm2',
-            '--tpm-state',
-            tpmState.directory,
-            '--pcr-banks',
-            'sha256',
-            '--ecc',
-            '--createek',
-            '--not-overwrite',
-          ];
-    lines.push(
-      words === null
-        ? `mkdir -p -m 700 ${directory}`
-        : `[ -d ${directory} ] || { mkdir -m 700 ${directory}; ${words.map(quoteWord).join(' ')}; }`,
-    );
+    const { directory, setup } = tpmState;
+    const unfinished = unfinishedState(directory);
+    if (setup === null) lines.push(`mkdir -p -m 700 ${quoteWord(directory)}`);
+    else {
+      lines.push(
+        `if [ ! -d ${quoteWord(directory)} ]; then`,
+        `    mkdir -p -m 700 ${quoteWord(unfinished)}`,
+        `    ${swtpmSetupWords(setup, unfinished).map(quoteWord).join(' ')}`,
+        `    mv -T ${quoteWord(unfinished)} ${quoteWord(directory)}`,
+        'fi',
+      );
+    }
   }
   return lines.map((line) => `${line}\n`).join('');
 }

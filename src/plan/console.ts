@@ -1,3 +1,4 @@
+import { HostError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { ConsoleMode } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
@@ -8,8 +9,21 @@ import type { Plan } from './plan.ts';
  * The guest's console: a virtio console (hvc0) on one end of a socket pair, on the terminal itself together with QEMU's
  * monitor (native), or none (gui has a window, headless nothing).
  */
-export function planConsole(mode: ConsoleMode, draft: Draft, pci: PciLayout): Plan['console'] {
+export function planConsole(
+  mode: ConsoleMode,
+  facts: HostFacts,
+  draft: Draft,
+  pci: PciLayout,
+): Plan['console'] {
   if (mode === 'gui') {
+    if (!facts.terminal.graphical) {
+      throw new HostError(
+        '--console=gui needs a graphical session, and neither DISPLAY nor WAYLAND_DISPLAY is set',
+        {
+          hint: 'Start it from a desktop, or use another console.',
+        },
+      );
+    }
     const keyboard = pci.integrated();
     draft.devices.push(
       { driver: 'virtio-vga', id: 'video0', ...pci.integrated() },

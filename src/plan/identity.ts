@@ -25,7 +25,7 @@ export function machineUuid(facts: HostFacts): string {
 
 /** The VM generation ID: another one for every run, since a run may continue from older state. */
 export function generationId(facts: HostFacts): string {
-  return hyphenated(facts.invocationId.replaceAll('-', ''));
+  return facts.runId;
 }
 
 /** A locally administered unicast MAC address, stable for a machine of this host. */

@@ -39,7 +39,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   draft.monitors.push({ chardev: 'qmp', mode: 'control' });
 
   const accelerator = planAccelerator(settings, facts, qemu, draft);
-  const console = planConsole(settings.console, draft, pci);
+  const console = planConsole(settings.console, facts, draft, pci);
   planCommonDevices(facts, qemu, draft, pci);
   const firmware = planFirmware(settings, facts, machineType, draft);
   const kernel = planKernel(settings, facts, firmware, draft);
@@ -47,6 +47,9 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   planNetwork(settings, facts, draft, pci);
   planVsock(settings, facts, draft, pci);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
+  if (settings.manager === 'system' || settings.manager === 'user') {
+    draft.notice(`--manager=${settings.manager}: this version does not use service managers yet.`);
+  }
   if (settings.notifyReady === true) {
     draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
   }
@@ -65,7 +68,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     bios: firmware.bios,
     kernel,
     smbios11: draft.smbios11,
-    display: settings.console === 'gui' ? 'default' : 'none',
+    display: settings.console === 'gui' ? 'gtk' : 'none',
     sandbox: planSandbox(settings, qemu, draft),
     globals: draft.globals,
     fdSets: draft.fdSets,

@@ -32,6 +32,8 @@ export interface PlannedTpmState {
   readonly persistent: boolean;
   /** swtpm_setup, for persistent state that does not exist yet. */
   readonly setup: string | null;
+  /** The machine cannot run without a TPM. */
+  readonly required: boolean;
 }
 
 /** A daemon beside QEMU: as our child here, as a transient unit where there is a manager. */

@@ -54,7 +54,12 @@ export function planTpm(
   draft.tpmdevs.push({ id: 'tpm0', type: 'emulator', chardev: 'tpm-socket' });
   draft.devices.push({ driver: device, id: 'tpm-device0', tpmdev: 'tpm0' });
   return {
-    state: { directory, persistent: path !== null, setup: path === null ? null : swtpm.setup },
+    state: {
+      directory,
+      persistent: path !== null,
+      setup: path === null ? null : swtpm.setup,
+      required: settings.tpm === true,
+    },
     auxiliary: {
       name: 'swtpm',
       description: 'TPM emulator',

@@ -24,7 +24,7 @@ export function renderArguments(configuration: QemuConfiguration): string[] {
   for (const { driver, property, value } of configuration.globals) {
     add('-global', list(null, { driver, property, value }));
   }
-  if (configuration.display === 'none') add('-display', 'none');
+  add('-display', configuration.display);
   for (const { fd, set, opaque } of configuration.fdSets) add('-add-fd', list(null, { fd, set, opaque }));
   for (const object of configuration.objects) add('-object', json(object));
   for (const device of configuration.chardevs) add('-chardev', chardev(device));

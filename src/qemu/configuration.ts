@@ -69,7 +69,8 @@ export interface QemuConfiguration {
   } | null;
   /** SMBIOS type 11 strings (OEM strings); nothing secret, they are visible in argv. */
   readonly smbios11: readonly string[];
-  readonly display: 'none' | 'default';
+  /** gtk by name: left to itself, a QEMU without a window opens VNC on the network, for anybody and without a password. */
+  readonly display: 'none' | 'gtk';
   /** QEMU's own seccomp filter; null where it has none. */
   readonly sandbox: Properties | null;
   readonly globals: readonly {

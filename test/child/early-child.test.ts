@@ -253,8 +253,10 @@ for (const flavour of ['native', 'node'] as const) {
       const pid = Number((await until(/(\d+)\r\n/))[1]);
       if (mode === 'waiting') await ready(pid);
       const interrupted = until(/interrupted/);
-      pty.write('\x03');
+      // Again and again: a press while the terminal is still being set up is lost.
+      const pressing = setInterval(() => pty.write('\x03'), 200);
       await interrupted;
+      clearInterval(pressing);
       assert.match(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) S /);
       using pidfd = openPidfd(pid);
       pty.kill('SIGKILL');

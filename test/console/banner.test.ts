@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startBanner, useColour } from '../../src/console/banner.ts';
+import { startBanner } from '../../src/console/banner.ts';
 
 const facts = {
   machine: 'debian',
@@ -30,13 +30,4 @@ test('lines are dim in colour, and names cannot bring escape sequences', () => {
     startBanner({ ...facts, mode: 'headless', source: '/a\x1b]0;x\x07', colour: true }),
     '\x1b[2mStarting machine debian from /a\\x1b]0;x\\x07.\x1b[0m\n',
   );
-});
-
-test('colour needs a terminal that is not dumb, and no NO_COLOR', () => {
-  assert.equal(useColour({ TERM: 'xterm' }, true), true);
-  assert.equal(useColour({ TERM: 'xterm', NO_COLOR: '' }, true), true);
-  assert.equal(useColour({ TERM: 'xterm', NO_COLOR: '0' }, true), false);
-  assert.equal(useColour({ TERM: 'dumb' }, true), false);
-  assert.equal(useColour({}, true), false);
-  assert.equal(useColour({ TERM: 'xterm' }, false), false);
 });

@@ -106,9 +106,9 @@ describe('observe', () => {
     );
     assert.equal(state.run, 'paused');
     assert.deepEqual(texts, [
-      'warning: No space is left for drive root; the virtual machine is paused. Free some space on the host, then resume it.',
+      'warning: No space is left for drive root; the virtual machine is paused. Free some space on the host, then send SIGUSR2 to vmspawn.',
       'notice: The virtual machine goes on.',
-      'warning: No space is left for drive virtio0; the virtual machine is paused. Free some space on the host, then resume it.',
+      'warning: No space is left for drive virtio0; the virtual machine is paused. Free some space on the host, then send SIGUSR2 to vmspawn.',
     ]);
   });
 
@@ -231,7 +231,7 @@ describe('observe with a real QEMU', { timeout: 120_000 }, () => {
     );
     assert.equal(state.run, 'paused');
     assert.deepEqual(texts, [
-      'No space is left for drive root; the virtual machine is paused. Free some space on the host, then resume it.',
+      'No space is left for drive root; the virtual machine is paused. Free some space on the host, then send SIGUSR2 to vmspawn.',
     ]);
   });
 

@@ -112,6 +112,11 @@ const cases: { readonly [name: string]: Case } = {
   'console-read-only': { host: debian12, settings: { console: 'read-only' } },
   'console-native': { host: debian12, settings: { console: 'native' } },
   'console-gui': { host: debian12, settings: { console: 'gui' } },
+  'console-gui-without-a-desktop': {
+    host: { ...debian12, terminal: bare.terminal },
+    settings: { console: 'gui' },
+  },
+  'manager-user': { host: debian12, settings: { manager: 'user' } },
   'console-headless': { host: debian12, settings: { console: 'headless' } },
   'no-terminal': { host: bare, settings: { firmware: 'bios' } },
   'network-user': { host: debian12, settings: { network: 'user' } },

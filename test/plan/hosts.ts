@@ -94,8 +94,7 @@ export const debian12: HostFacts = {
   },
   hostName: 'host',
   machineSeed: '0123456789abcdef'.repeat(4),
-  invocationId: 'f0e1d2c3b4a5968778695a4b3c2d1e0f',
-  cpus: 2,
+  runId: 'f0e1d2c3-b4a5-4687-8869-5a4b3c2d1e0f',
   kvm: { usable: false, reason: '/dev/kvm does not exist' },
   vsock: { usable: false, reason: '/dev/vhost-vsock does not exist' },
   qemu: {
@@ -120,7 +119,7 @@ export const debian12: HostFacts = {
   image: rawImage,
   kernel: null,
   initrds: [],
-  terminal: { stdin: true, stdout: true, stderr: true, term: 'xterm-256color' },
+  terminal: { graphical: true, term: 'xterm-256color' },
   extraQemuArguments: [],
 };
 
@@ -153,7 +152,7 @@ export const bare: HostFacts = {
   },
   swtpm: { usable: false, reason: 'swtpm is not installed (Debian package swtpm)' },
   firmware: { named: null, descriptors: [], problems: [] },
-  terminal: { stdin: false, stdout: false, stderr: false, term: null },
+  terminal: { graphical: false, term: null },
 };
 
 export const arm: HostFacts = {

@@ -51,7 +51,7 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
     readdirSync(`${image}.tpmstate`).join(),
   );
   assert.equal(statSync(`${image}.tpmstate`).mode & 0o777, 0o700);
-  assert.deepEqual(leftovers('debian-uefi'), []);
+  assert.deepEqual(leftovers('debian-uefi', directory.path), []);
   {
     await using run = new Run(words);
     await login(run);
@@ -61,5 +61,5 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
     const end = await run.ended;
     assert.equal(end.code, 0, end.stderr);
   }
-  assert.deepEqual(leftovers('debian-uefi'), []);
+  assert.deepEqual(leftovers('debian-uefi', directory.path), []);
 });

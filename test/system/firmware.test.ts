@@ -83,7 +83,7 @@ test('transient variables and TPM state leave nothing beside the image', { timeo
   run.type('poweroff');
   assert.equal((await run.ended).code, 0);
   assert.ok(!existsSync(`${image}.efinvramstate`) && !existsSync(`${image}.tpmstate`));
-  assert.deepEqual(leftovers('transient'), []);
+  assert.deepEqual(leftovers('transient', directory.path), []);
 });
 
 test('the listing names firmware, BIOS and direct boot; bare paths in a pipe, JSON when asked', async () => {

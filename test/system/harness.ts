@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asset } from '../../src/assets.ts';
@@ -100,9 +100,23 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** What a machine must not leave behind. */
-export function leftovers(machine: string): string[] {
+/** PIDs of processes that work in a directory or name something in it: daemons and tools of an image there. */
+export function processesIn(directory: string): number[] {
+  const named = processes(new RegExp(directory.replaceAll('.', '\\.')));
+  const working = processes(/./).filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`).startsWith(directory);
+    } catch {
+      return false;
+    }
+  });
+  return [...new Set([...named, ...working])];
+}
+
+/** What a machine must not leave behind; with `directory` also what works on an image in there. */
+export function leftovers(machine: string, directory?: string): string[] {
   return [
+    ...(directory === undefined ? [] : processesIn(directory)).map((pid) => `process ${pid} in ${directory}`),
     ...(existsSync(`/run/vmspawn/${machine}`) ? [`/run/vmspawn/${machine}`] : []),
     ...processes(new RegExp(`guest=${machine},|/run/vmspawn/${machine}/`)).map((pid) => `process ${pid}`),
   ];

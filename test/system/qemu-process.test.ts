@@ -74,7 +74,7 @@ test('QEMU, the TPM and the socket are gone when the supervisor is killed; the n
   await again.seen(/vmspawn-small: ready/);
   again.type('poweroff');
   assert.equal((await again.ended).code, 0);
-  assert.deepEqual(leftovers('killed'), []);
+  assert.deepEqual(leftovers('killed', directory.path), []);
 });
 
 test('a QEMU that is killed is reported, with status 1', { timeout: 120_000 }, async () => {

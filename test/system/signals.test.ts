@@ -22,8 +22,8 @@ test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_
     const end = await run.ended;
     // Before the handlers are in place the signal ends the program by itself; nothing exists then.
     assert.ok(end.signal === 'SIGTERM' || end.code === 1, `after ${delay} ms: ${end.code} ${end.stderr}`);
-    assert.deepEqual(leftovers('early'), [], `after ${delay} ms: ${end.stderr}`);
-    assert.ok(!existsSync(`${image}.tpmstate.new`), `after ${delay} ms: half-made state`);
+    assert.deepEqual(leftovers('early', directory.path), [], `after ${delay} ms: ${end.stderr}`);
+    assert.ok(!existsSync(`${image}.tpmstate.vmspawn-unfinished`), `after ${delay} ms: half-made state`);
   }
 });
 

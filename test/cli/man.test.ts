@@ -29,6 +29,7 @@ suite('vmspawn(1)', () => {
       'OPTIONS',
       'KERNEL COMMAND LINE',
       'KEYS',
+      'SIGNALS',
       'FILES',
       'ENVIRONMENT',
       'EXIT STATUS',

@@ -1,16 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { asset } from '../../src/assets.ts';
 
 export const program = asset('bin', 'vmspawn');
 
-/** A directory for one test, short enough for sockets; gone when disposed of. */
-export function scratch(): { readonly path: string } & Disposable {
-  const path = mkdtempSync(join(tmpdir(), 'vs-'));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
+export { temporaryDirectory as scratch } from '../guests.ts';
 
 export interface End {
   readonly code: number | null;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
-import { leftovers, processes, Run, scratch, until } from './harness.ts';
+import { directBoot, leftovers, processes, Run, scratch, until } from './harness.ts';
 
 function signalMasks(pid: number): readonly string[] {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -94,15 +94,7 @@ test('a QEMU that is killed is reported, with status 1', { timeout: 120_000 }, a
 });
 
 test('a guest panic ends the machine with status 1 and a message', { timeout: 120_000 }, async () => {
-  const guest = smallGuest();
-  await using run = new Run([
-    `--linux=${guest.kernel}`,
-    `--initrd=${guest.initrd}`,
-    '--firmware=none',
-    '--machine=panic',
-    '--ram=256M',
-    '--tpm=no',
-  ]);
+  await using run = new Run(directBoot('panic'));
   await run.seen(/vmspawn-small: ready/);
   run.type('panic');
   const end = await run.ended;
@@ -114,15 +106,7 @@ test('a guest panic ends the machine with status 1 and a message', { timeout: 12
 test('a TPM that dies takes the machine down in order, with its name in the message', {
   timeout: 120_000,
 }, async () => {
-  const guest = smallGuest();
-  await using run = new Run([
-    `--linux=${guest.kernel}`,
-    `--initrd=${guest.initrd}`,
-    '--firmware=none',
-    '--machine=lost-tpm',
-    '--ram=256M',
-    '--tpm=yes',
-  ]);
+  await using run = new Run([...directBoot('lost-tpm'), '--tpm=yes']);
   await run.seen(/vmspawn-small: ready/);
   const [swtpm] = swtpmOf('/run/vmspawn/lost-tpm/tpm');
   assert.ok(swtpm !== undefined);

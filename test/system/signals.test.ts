@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
-import { leftovers, Run, scratch } from './harness.ts';
+import { directBoot, leftovers, Run, scratch } from './harness.ts';
 
 test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_000 }, async () => {
   using directory = scratch();
@@ -30,17 +30,7 @@ test('SIGTERM at any moment of the start leaves nothing behind', { timeout: 300_
 test('a guest that ignores the power button is ended after the grace period, with status 1', {
   timeout: 120_000,
 }, async () => {
-  const guest = smallGuest();
-  await using run = new Run([
-    `--linux=${guest.kernel}`,
-    `--initrd=${guest.initrd}`,
-    '--firmware=none',
-    '--machine=deaf',
-    '--ram=256M',
-    '--tpm=no',
-    '--shutdown-timeout=2s',
-    'ignore-power-button',
-  ]);
+  await using run = new Run([...directBoot('deaf'), '--shutdown-timeout=2s', 'ignore-power-button']);
   await run.seen(/vmspawn-small: ready/);
   run.child.kill('SIGTERM');
   const end = await run.ended;
@@ -50,17 +40,7 @@ test('a guest that ignores the power button is ended after the grace period, wit
 });
 
 test('a second signal does not wait for the guest', { timeout: 120_000 }, async () => {
-  const guest = smallGuest();
-  await using run = new Run([
-    `--linux=${guest.kernel}`,
-    `--initrd=${guest.initrd}`,
-    '--firmware=none',
-    '--machine=hurry',
-    '--ram=256M',
-    '--tpm=no',
-    '--shutdown-timeout=infinity',
-    'ignore-power-button',
-  ]);
+  await using run = new Run([...directBoot('hurry'), '--shutdown-timeout=infinity', 'ignore-power-button']);
   await run.seen(/vmspawn-small: ready/);
   run.child.kill('SIGTERM');
   await new Promise((resolve) => setTimeout(resolve, 300));

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type IPty, spawn } from '@lydell/node-pty';
-import { smallGuest } from '../guests.ts';
-import { leftovers, processes, program } from './harness.ts';
+import { directBoot, leftovers, processes, program } from './harness.ts';
 
 /** A shell in a terminal of its own that shows the terminal's modes before and after a run of the program. */
 class Terminal implements Disposable {
@@ -12,18 +11,7 @@ class Terminal implements Disposable {
   screen = '';
 
   constructor(machine: string, words: readonly string[]) {
-    const guest = smallGuest();
-    const command = [
-      program,
-      `--machine=${machine}`,
-      `--linux=${guest.kernel}`,
-      `--initrd=${guest.initrd}`,
-      '--firmware=none',
-      '--ram=256M',
-      '--tpm=no',
-      '--kvm=no',
-      ...words,
-    ];
+    const command = [program, ...directBoot(machine), '--kvm=no', ...words];
     // Ctrl-C goes to the shell as well; a trap, unlike an ignored signal, is not inherited.
     const script =
       'trap : INT; echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over';

@@ -65,6 +65,7 @@ class Forwarder implements Owned {
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
   #received = 0;
+  #lastByte = 0x0a;
   #consoleOver = false;
   #ended = false;
   #wake: () => void = () => {};
@@ -103,7 +104,9 @@ class Forwarder implements Owned {
     const { input, output, mode } = this.#options;
     const beforeRestore = () => {
       if (this.#output?.isTerminal && this.#output.written > 0) {
-        this.#output.writeNow(this.#privateModes.reset());
+        // The shell's prompt gets a line of its own.
+        const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
+        this.#output.writeNow(`${this.#privateModes.reset()}${lineFeed}`);
       }
     };
     const rawInput = mode === 'interactive' && input !== null && isTerminal(input) ? input : null;
@@ -141,6 +144,7 @@ class Forwarder implements Owned {
 
   #onData(chunk: Buffer): void {
     this.#received += chunk.length;
+    this.#lastByte = chunk.at(-1) ?? this.#lastByte;
     if (this.#output === null) return;
     if (this.#output.isTerminal) this.#privateModes.push(chunk);
     if (!this.#output.write(chunk)) this.#console.pause();

@@ -4,6 +4,7 @@ import type { Settings } from '../settings/settings.ts';
 import { nearest } from './nearest.ts';
 import type { Action, Option } from './options/option.ts';
 import { options, shownOptions } from './options.ts';
+import { systemdOptions } from './others.ts';
 import { shortened } from './values.ts';
 
 export interface CommandLine {
@@ -98,6 +99,8 @@ function readShort(
     rest = rest.slice(letter.length);
     const option = options.find(({ short }) => short === letter);
     if (option === undefined) {
+      const other = [...systemdOptions].find(([, short]) => short === letter);
+      if (other !== undefined) throw notYet(`-${letter} (--${other[0]})`);
       const where = letters === letter ? '' : ` in -${shortened(letters)}`;
       throw new UsageError(`Unknown option -${letter}${where}.`, {
         hint: 'vmspawn --help lists the options.',
@@ -140,7 +143,14 @@ function findLong(name: string): Spelling {
   return first;
 }
 
+function notYet(option: string): UsageError {
+  return new UsageError(`Option ${option} of systemd-vmspawn is not supported by this version of vmspawn.`, {
+    hint: 'vmspawn --help lists the options.',
+  });
+}
+
 function unknown(name: string): UsageError {
+  if (systemdOptions.has(name)) return notYet(`--${name}`);
   const near = nearest(
     name,
     shownOptions().map((option) => option.name),

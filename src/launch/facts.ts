@@ -42,7 +42,7 @@ export async function gatherFacts(
     settings.tpm === false
       ? { usable: false as const, reason: '--tpm=no was given' }
       : probeSwtpm(path, cache),
-    searchFirmware({ environment, home }),
+    firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
     image === null
       ? null

@@ -42,9 +42,10 @@ export function planAccelerator(
 }
 
 /**
- * `max`: everything that TCG can emulate. Before version 8.0, which rewrote it, QEMU's cmpxchg16b now and then leaves
- * garbage in the guest's flags when an interrupt comes at the wrong moment: of twelve boots of Linux 6.12, whose allocator
- * uses it all the time, five ended in a double fault with QEMU 7.2, none without this instruction.
+ * `max`: everything that TCG can emulate. With QEMU 7.2, cmpxchg16b now and then leaves garbage in the guest's flags when an
+ * interrupt comes at the wrong moment: of twelve boots of Linux 6.12, whose allocator uses it all the time, five ended in a
+ * double fault, of fifty without this instruction none. QEMU 8.0 translates it in another way, by its history; 8.0 to 11
+ * have not been tried for this.
  */
 function emulatedProcessor(facts: HostFacts, qemu: QemuFacts): string {
   return facts.architecture === 'x86_64' && qemu.version[0] < 8 ? 'max,cx16=off' : 'max';

@@ -80,7 +80,10 @@ export class RunningMachine implements AsyncDisposable {
   /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
   requestShutdown(reason: string): void {
     this.#ladder.request(reason);
-    this.#pressing ??= setInterval(() => this.#pressAgain(), pressInterval);
+    // Not for a machine that is gone, which nobody would tell to stop pressing.
+    if (this.#ladder.step === 'powerdown') {
+      this.#pressing ??= setInterval(() => this.#pressAgain(), pressInterval);
+    }
   }
 
   /** Lets a paused machine go on, e.g. after a full disk has got room again. */
@@ -112,7 +115,7 @@ export class RunningMachine implements AsyncDisposable {
     this.#guest = state;
     for (const notice of notices) this.#parts.notice(notice);
     if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
-    if (end) this.end('the machine is of no use any more');
+    if (end) this.end('The machine is of no use any more');
   }
 
   /**

@@ -59,6 +59,26 @@ test('terminate ends a machine at once; await using ends one that is left', {
   assert.deepEqual(leftovers('library-end'), []);
 });
 
+test('a machine whose guest has powered itself off leaves no timer behind when it is disposed of', {
+  timeout: 120_000,
+}, async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  {
+    await using vm = await spawn(options('library-off'));
+    let text = '';
+    assert.ok(vm.console !== null);
+    vm.console.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await until(() => text.includes('vmspawn-small: ready'));
+    vm.console.write('poweroff\n');
+    assert.equal((await vm.exited).status, 0);
+    void vm.powerOff();
+  }
+  assert.equal(timers(), before);
+});
+
 test('what cannot be used is a UsageError, and a start can be given up', async () => {
   const wrong: readonly Record<string, unknown>[] = [
     { ram: 0 },

@@ -71,6 +71,11 @@ export class FileError extends VmspawnError {
 /** The start was given up because somebody asked for it (a signal, a hotkey, an AbortSignal). */
 export class InterruptedError extends VmspawnError {
   readonly code = 'INTERRUPTED';
+
+  /** For a start whose signal was aborted; the cause is the signal's reason. */
+  static of(signal: AbortSignal | undefined): InterruptedError {
+    return new InterruptedError('The start was given up', { cause: signal?.reason });
+  }
 }
 
 /**

@@ -112,7 +112,7 @@ async function manufacture(
     );
     if (signal.aborted) endAll();
     const exit = await child.exited;
-    if (signal.aborted) throw new InterruptedError('The start was given up', { cause: signal.reason });
+    if (signal.aborted) throw InterruptedError.of(signal);
     if (exit.code !== 0) {
       const words = child.stderrTail.last(3).join('; ');
       throw new AuxiliaryError(

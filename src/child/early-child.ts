@@ -62,8 +62,7 @@ export interface EarlyChildOptions {
  * that made it ends. Throws HandOverError, InterruptedError.
  */
 export function startEarlyChild(options: EarlyChildOptions = {}): EarlyChild {
-  if (options.signal?.aborted)
-    throw new InterruptedError('The start was given up', { cause: options.signal.reason });
+  if (options.signal?.aborted) throw InterruptedError.of(options.signal);
   const { flavour = 'auto', nativeProgram: native = asset('dist', 'vmspawn-child') } = options;
   let child: EarlyChild | null = null;
   if (flavour !== 'node' && isForThisMachine(native)) child = start('native', native, [], options);

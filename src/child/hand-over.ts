@@ -39,7 +39,7 @@ export async function exchange(
   try {
     await send(channel, encoded.message, encoded.descriptors);
   } catch (cause) {
-    if (signal?.aborted) throw interrupted(signal);
+    if (signal?.aborted) throw InterruptedError.of(signal);
     // The child refuses a request as soon as it sees that it is wrong, and then says why.
     const bytes = await answers;
     if (bytes.length === 0) {
@@ -76,7 +76,7 @@ function collect(channel: DescriptorStream, signal: AbortSignal | undefined): Pr
       action();
     };
     const end = () => finish(() => resolve(Buffer.concat(chunks)));
-    const abort = () => finish(() => reject(interrupted(signal)));
+    const abort = () => finish(() => reject(InterruptedError.of(signal)));
     const data = (chunk: Buffer) => chunks.push(chunk);
     channel.on('data', data).on('end', end).on('close', end);
     // A reset by a child that was killed: what it said before counts.
@@ -85,10 +85,6 @@ function collect(channel: DescriptorStream, signal: AbortSignal | undefined): Pr
     else if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort);
   });
-}
-
-function interrupted(signal: AbortSignal | undefined): InterruptedError {
-  return new InterruptedError('The start was given up', { cause: signal?.reason });
 }
 
 function judge(bytes: Buffer, program: string): void {

@@ -1,8 +1,9 @@
+import type { Environment } from '../host/identity.ts';
 import type { Settings } from '../settings/settings.ts';
 import { isTerminal, terminalSize, writeOut } from '../sys/stdio.ts';
 import { renderHelp } from './help.ts';
 import type { Action } from './options/option.ts';
-import { colourAllowed, type Environment, screenColumns } from './output.ts';
+import { colourAllowed, screenColumns } from './output.ts';
 import { page } from './pager.ts';
 import { versionText } from './version.ts';
 

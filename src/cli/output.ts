@@ -1,6 +1,5 @@
+import type { Environment } from '../host/identity.ts';
 import { booleanWord } from './values.ts';
-
-export type Environment = { readonly [name: string]: string | undefined };
 
 /**
  * Whether text may be coloured or bold: $SYSTEMD_COLORS decides by itself (a boolean or a number of colours; its

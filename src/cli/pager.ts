@@ -1,6 +1,6 @@
 import type * as childProcess from 'node:child_process';
 import { createRequire } from 'node:module';
-import type { Environment } from './output.ts';
+import type { Environment } from '../host/identity.ts';
 import { booleanWord } from './values.ts';
 
 export interface PagerUse {

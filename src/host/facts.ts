@@ -28,8 +28,6 @@ export interface SwtpmFacts {
 }
 
 export interface Identity {
-  readonly uid: number;
-  readonly gid: number;
   /** Runtime directory base: /run/vmspawn or $XDG_RUNTIME_DIR/vmspawn. */
   readonly runtimeBase: string;
   /** Sizes of the descriptor limit the program was started with. */
@@ -41,7 +39,6 @@ export interface HostFacts {
   /** As QEMU spells it: x86_64, aarch64. */
   readonly architecture: string;
   readonly identity: Identity;
-  readonly hostName: string;
   /** 64 hexadecimal digits that are the same for every start of this machine on this host, for what must be stable. */
   readonly machineSeed: string;
   /** A random UUID for this run alone. */

@@ -17,8 +17,7 @@ export function runtimeBase(uid: number, environment: Environment): string {
 /** Who runs us, and with which limits. `descriptorLimit` comes from sys/limits.ts. */
 export function identity(environment: Environment, descriptorLimit: Identity['descriptorLimit']): Identity {
   const uid = process.getuid?.() ?? 0;
-  const gid = process.getgid?.() ?? 0;
-  return { uid, gid, runtimeBase: runtimeBase(uid, environment), descriptorLimit };
+  return { runtimeBase: runtimeBase(uid, environment), descriptorLimit };
 }
 
 /** The host's machine ID (machine-id(5)); a host without one (a container) is told apart by its host name. */

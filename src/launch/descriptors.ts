@@ -1,5 +1,4 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { DisposalStack } from '../disposal.ts';
 import { FileError, ImageError } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
@@ -24,7 +23,6 @@ export interface OpenedDescriptors extends AsyncDisposable {
  * FileError naming the file.
  */
 export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDescriptors {
-  const stack = new DisposalStack();
   const passed: { target: number; fd: number }[] = [];
   const ours = new Map<'qmp' | 'console', number>();
   const owned = new Set<number>();
@@ -37,7 +35,6 @@ export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDe
       if (owned.delete(fd)) closeSync(fd);
     }
   };
-  stack.defer(() => closeAll([...owned]));
   try {
     for (const descriptor of planned) {
       switch (descriptor.kind) {
@@ -76,7 +73,7 @@ export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDe
       return fd;
     },
     closePassed: () => closeAll(passed.map(({ fd }) => fd)),
-    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => closeAll([...owned]),
   };
 }
 

@@ -57,7 +57,6 @@ export async function gatherFacts(
   return {
     architecture,
     identity: identity(environment, originalDescriptorLimit()),
-    hostName: host,
     machineSeed: seed,
     runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,

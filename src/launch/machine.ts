@@ -161,8 +161,6 @@ function lockOfImage(path: string): PlannedLock {
 }
 
 /** Between two effects of a start: has it been given up? */
-export function giveUpIf(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw new InterruptedError('The start was given up', { cause: signal.reason });
-  }
+function giveUpIf(signal: AbortSignal): void {
+  if (signal.aborted) throw InterruptedError.of(signal);
 }

@@ -36,7 +36,7 @@ export async function startFailure(
   auxiliaries: readonly RunningAuxiliary[],
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (signal.aborted) return new InterruptedError('The start was given up', { cause: signal.reason });
+  if (signal.aborted) return InterruptedError.of(signal);
   for (const auxiliary of auxiliaries) {
     const ended = await settledWithin(auxiliary.ended, 0);
     // With status 0 it has followed a QEMU that is gone.

@@ -1,6 +1,5 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DisposalStack } from '../disposal.ts';
 import { FileError } from '../errors.ts';
 
 /**
@@ -38,7 +37,5 @@ export function makeRuntimeDirectory(path: string): AsyncDisposable {
   } catch (error) {
     throw new FileError(`Runtime directory ${path} cannot be made`, { cause: error });
   }
-  const stack = new DisposalStack();
-  stack.defer(() => rmSync(path, { recursive: true, force: true }));
-  return stack;
+  return { [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }) };
 }

@@ -87,12 +87,9 @@ export const seabios: FirmwareDescriptor = {
 export const debian12: HostFacts = {
   architecture: 'x86_64',
   identity: {
-    uid: 0,
-    gid: 0,
     runtimeBase: '/run/vmspawn',
     descriptorLimit: { soft: 1024, hard: 524288 },
   },
-  hostName: 'host',
   machineSeed: '0123456789abcdef'.repeat(4),
   runId: 'f0e1d2c3-b4a5-4687-8869-5a4b3c2d1e0f',
   kvm: { usable: false, reason: '/dev/kvm does not exist' },
@@ -145,8 +142,6 @@ export const forky: HostFacts = {
 export const bare: HostFacts = {
   ...debian12,
   identity: {
-    uid: 1000,
-    gid: 1000,
     runtimeBase: '/run/user/1000/vmspawn',
     descriptorLimit: { soft: 1024, hard: 1024 },
   },

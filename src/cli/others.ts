@@ -12,10 +12,6 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['coco', null],
   ['network-tap', 'n'],
   ['smbios11', 's'],
-  ['slice', 'S'],
-  ['property', null],
-  ['register', null],
-  ['keep-unit', null],
   ['private-users', null],
   ['bind', null],
   ['bind-ro', null],
@@ -35,5 +31,4 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['background', null],
   ['set-credential', null],
   ['load-credential', null],
-  ['no-ask-password', null],
 ]);

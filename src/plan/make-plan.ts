@@ -14,6 +14,7 @@ import { planLocks } from './locks.ts';
 import { planNetwork } from './network.ts';
 import { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
+import { checkScopeOptions } from './scope-options.ts';
 import { planTpm } from './tpm.ts';
 import { planVsock } from './vsock.ts';
 
@@ -28,6 +29,7 @@ const machineAliases: { readonly [architecture: string]: string } = { x86_64: 'q
  * name, already checked. Throws UsageError, HostError, ImageError or FirmwareError where the two do not fit together.
  */
 export function makePlan(settings: Settings, facts: HostFacts, machine: string): Plan {
+  checkScopeOptions(settings);
   const qemu = requireQemu(facts);
   const machineType = requireMachineType(facts, qemu);
   const runtimeDirectory = join(facts.identity.runtimeBase, machine);

@@ -8,6 +8,7 @@ import type { Settings } from './settings.ts';
 export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
 export const imageFormats = ['raw', 'qcow2'] as const;
 export const managerNames = ['auto', 'system', 'user', 'none'] as const;
+export const scopeInterfaces = ['auto', 'varlink', 'dbus'] as const;
 export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
 
 /** The longest time in milliseconds that one timer of Node holds; a longer one fires at once. */
@@ -38,6 +39,12 @@ export function defaultSettings(): Settings {
     notifyReady: null,
     qemuArguments: [],
     manager: 'auto',
+    slice: null,
+    properties: [],
+    keepUnit: false,
+    register: 'auto',
+    scope: 'auto',
+    askPassword: true,
     dryRun: null,
     json: false,
     shutdownTimeout: 90_000,

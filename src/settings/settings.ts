@@ -1,5 +1,12 @@
 import * as z from 'zod/mini';
-import { consoleModes, firmwareKeywords, imageFormats, longestTimer, managerNames } from './defaults.ts';
+import {
+  consoleModes,
+  firmwareKeywords,
+  imageFormats,
+  longestTimer,
+  managerNames,
+  scopeInterfaces,
+} from './defaults.ts';
 
 /** yes, no, or `auto`: what systemd calls a tri-state. */
 export type Tristate = boolean | 'auto';
@@ -13,7 +20,7 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export { consoleModes, firmwareKeywords, imageFormats, managerNames };
+export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces };
 
 const bytes = z.number().check(z.int(), z.positive());
 
@@ -62,6 +69,21 @@ export const settingsSchema = z.object({
   notifyReady: z._default(z.nullable(z.boolean()), null),
   qemuArguments: z._default(z.array(z.string()), []),
   manager: z._default(z.enum(managerNames), 'auto'),
+  /** Unit name with its suffix; null: machine.slice of the manager's own. */
+  slice: z._default(z.nullable(z.string()), null),
+  /** Assignments as for `systemctl set-property`, in their order and not looked at yet (plan/unit-properties.ts). */
+  properties: z._default(
+    z.array(z.object({ name: z.string().check(z.minLength(1)), value: z.string() })),
+    [],
+  ),
+  /** Everything stays in the unit that we were started in. */
+  keepUnit: z._default(z.boolean(), false),
+  /** Registration with machined; `auto`: where there is one, and a refusal is no reason to stop. */
+  register: z._default(tristate, 'auto'),
+  /** By which interface the scope is made. */
+  scope: z._default(z.enum(scopeInterfaces), 'auto'),
+  /** Whether the user may be asked for a password (polkit). */
+  askPassword: z._default(z.boolean(), true),
   /** `--dry-run`: print the plan instead of running it. */
   dryRun: z._default(z.nullable(z.enum(['text', 'json'])), null),
   /** Output of the listings: null is a table on a terminal, bare lines otherwise. */

@@ -294,6 +294,64 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--manager=none', '--user'], settings: { manager: 'user' } },
     { words: ['--user=root'], error: 'Option --user takes no argument, but got root.' },
   ],
+  slice: [
+    { words: ['-S', 'build'], settings: { slice: 'build.slice' } },
+    { words: ['--slice=build.slice'], settings: { slice: 'build.slice' } },
+    { words: ['--slice=machine-build'], settings: { slice: 'machine-build.slice' } },
+    { words: ['--slice=machine/build'], settings: { slice: 'machine-build.slice' } },
+    { words: ['--slice=a.b'], settings: { slice: 'a.b.slice' } },
+    { words: ['--slice=a \u00e4'], settings: { slice: 'a\\x20\\xc3\\xa4.slice' } },
+    { words: ['--slice=-'], settings: { slice: '-.slice' } },
+    { words: ['--slice=-.slice'], settings: { slice: '-.slice' } },
+    { words: ['--slice=a', '--slice='], settings: {} },
+    { words: ['--slice=a.service'], error: '--slice=a.service is a unit of another kind than a slice.' },
+    ...['-a', 'a-', 'a--b', 'a@b', '/a', '.slice', '--'].map((name) => ({
+      words: [`--slice=${name}`],
+      error: `--slice=${name} is no name of a slice.`,
+    })),
+    { words: [`--slice=${'a'.repeat(250)}`], error: 'is longer than the 255 characters of a unit name.' },
+    { words: ['--slice=a\0'], error: 'holds a NUL character.' },
+    { words: ['--slice'], error: 'Option --slice needs an argument, SLICE.' },
+  ],
+  property: [
+    {
+      words: ['--property=MemoryMax=1G', '--property', 'Description=a=b'],
+      settings: {
+        properties: [
+          { name: 'MemoryMax', value: '1G' },
+          { name: 'Description', value: 'a=b' },
+        ],
+      },
+    },
+    {
+      words: ['--property=A=1', '--property=', '--property=B='],
+      settings: { properties: [{ name: 'B', value: '' }] },
+    },
+    ...['MemoryMax', '=1', 'A=\0'].map((text) => ({
+      words: [`--property=${text}`],
+      error: `--property=${text} is no assignment. Write NAME=VALUE`,
+    })),
+  ],
+  'keep-unit': [
+    { words: ['--keep-unit'], settings: { keepUnit: true } },
+    { words: ['--keep-unit=no'], error: 'Option --keep-unit takes no argument, but got no.' },
+  ],
+  register: [
+    { words: ['--register=yes'], settings: { register: true } },
+    { words: ['--register=no'], settings: { register: false } },
+    { words: ['--register=no', '--register=auto'], settings: {} },
+    { words: ['--register=maybe'], error: '--register=maybe is neither yes, no nor auto.' },
+  ],
+  scope: [
+    { words: ['--scope=varlink'], settings: { scope: 'varlink' } },
+    { words: ['--scope=dbus'], settings: { scope: 'dbus' } },
+    { words: ['--scope=dbus', '--scope=auto'], settings: {} },
+    { words: ['--scope=d-bus'], error: '--scope=d-bus is none of auto, varlink, dbus. Did you mean dbus?' },
+  ],
+  'no-ask-password': [
+    { words: ['--no-ask-password'], settings: { askPassword: false } },
+    { words: ['--no-ask-password=1'], error: 'Option --no-ask-password takes no argument, but got 1.' },
+  ],
   'no-pager': [
     { words: ['--no-pager'], settings: { pager: false } },
     { words: ['--no-pager=1'], error: 'Option --no-pager takes no argument, but got 1.' },

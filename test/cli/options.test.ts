@@ -12,7 +12,17 @@ import { cases } from './cases.ts';
 const files = documentation(readFileSync(asset('man', 'vmspawn.1.md'), 'utf8'), '1.2.3');
 
 /** What a file about a machine has no use for: how to show things, and what is decided before the file is found. */
-const withoutKey = ['dry-run', 'json', 'system', 'user', 'no-pager', 'help', 'version'];
+const withoutKey = [
+  'dry-run',
+  'json',
+  'system',
+  'user',
+  'keep-unit',
+  'no-ask-password',
+  'no-pager',
+  'help',
+  'version',
+];
 
 function camelCase(name: string): string {
   return name

@@ -160,6 +160,19 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     notifyReady: fc.option(fc.boolean()),
     qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
     manager: fc.constantFrom('auto', 'system', 'user', 'none'),
+    slice: fc.option(
+      fc.stringMatching(/^[a-z]{1,8}(-[a-z0-9_.:]{1,8}){0,2}$/).map((name) => `${name}.slice`),
+    ),
+    properties: fc.array(
+      fc.record(
+        { name: fc.stringMatching(/^[A-Za-z]{1,9}$/), value: fc.stringMatching(/^[^\0]{0,9}$/) },
+        { noNullPrototype: true },
+      ),
+    ),
+    keepUnit: fc.boolean(),
+    register: tristate,
+    scope: fc.constantFrom('auto', 'varlink', 'dbus'),
+    askPassword: fc.boolean(),
     dryRun: fc.constantFrom(null, 'text', 'json'),
     json: fc.boolean(),
     shutdownTimeout: fc.option(fc.integer({ min: 0, max: 2 ** 31 - 1 })),
@@ -204,6 +217,12 @@ function render(settings: Settings): string[] {
   give('notify-ready', settings.notifyReady);
   for (const word of settings.qemuArguments) give('qemu-arg', word);
   give('manager', settings.manager);
+  give('slice', settings.slice);
+  for (const { name, value } of settings.properties) give('property', `${name}=${value}`);
+  if (settings.keepUnit) words.push('--keep-unit');
+  give('register', settings.register);
+  give('scope', settings.scope);
+  if (!settings.askPassword) words.push('--no-ask-password');
   give('dry-run', settings.dryRun);
   if (settings.json) words.push('--json');
   give('shutdown-timeout', settings.shutdownTimeout === null ? 'infinity' : `${settings.shutdownTimeout}ms`);

@@ -118,6 +118,16 @@ const cases: { readonly [name: string]: Case } = {
   },
   'manager-user': { host: debian12, settings: { manager: 'user' } },
   'console-headless': { host: debian12, settings: { console: 'headless' } },
+  'keep-unit-slice': { host: debian12, settings: { keepUnit: true, slice: 'a.slice' } },
+  'keep-unit-property': {
+    host: debian12,
+    settings: { keepUnit: true, properties: [{ name: 'MemoryMax', value: '1G' }] },
+  },
+  'scope-varlink-slice': { host: debian12, settings: { scope: 'varlink', slice: 'a.slice' } },
+  'scope-varlink-property': {
+    host: debian12,
+    settings: { scope: 'varlink', properties: [{ name: 'MemoryMax', value: '1G' }] },
+  },
   'no-terminal': { host: bare, settings: { firmware: 'bios' } },
   'network-user': { host: debian12, settings: { network: 'user' } },
   'network-user-aarch64': { host: arm, settings: { network: 'user' } },

@@ -25,7 +25,7 @@ export function userBusAddress(environment: Environment): string | null {
 
 /**
  * The Unix sockets that an address names, in its order (D-Bus specification, "Server Addresses"). Other transports are
- * left out. Throws BusConnectError when none is left.
+ * left out. An abstract socket is reached from Node 22 on only: before, net pads its name. Throws BusConnectError when none is left.
  */
 export function parseBusAddress(address: string): BusPlace[] {
   const places = address.split(';').flatMap((text): BusPlace[] => {

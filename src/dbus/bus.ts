@@ -87,7 +87,8 @@ export class Bus implements AsyncDisposable {
     });
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('end', () => this.#ended());
-    stream.on('error', (error) => this.#fail(BusClosedError, error.message, error));
+    // The name of an abstract socket begins with a NUL.
+    stream.on('error', (error) => this.#fail(BusClosedError, error.message.replaceAll('\0', '@'), error));
     stream.on('close', () => this.#ended());
     stream.write(clientHandshake);
   }

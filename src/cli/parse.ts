@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { defaultSettings } from '../settings/defaults.ts';
+import { nearest } from '../settings/nearest.ts';
 import type { Settings } from '../settings/settings.ts';
-import { nearest } from './nearest.ts';
 import type { Action, Option } from './options/option.ts';
 import { options, shownOptions } from './options.ts';
 import { systemdOptions } from './others.ts';

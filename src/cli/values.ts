@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
+import { nearest } from '../settings/nearest.ts';
+import { booleanWord } from '../settings/quantities.ts';
 import type { StatePath, Tristate } from '../settings/settings.ts';
-import { nearest } from './nearest.ts';
 
 /** Where a value was found. */
 export interface Place {
@@ -21,17 +22,6 @@ export function refuse(place: Place, value: string, predicate: string, hint?: st
 /** A value for a message: what is longer than a line is cut. */
 export function shortened(value: string): string {
   return value.length <= 100 ? value : `${value.slice(0, 97)}...`;
-}
-
-const yesWords = ['1', 'yes', 'y', 'true', 't', 'on'];
-const noWords = ['0', 'no', 'n', 'false', 'f', 'off'];
-
-/** systemd's boolean words, in any case (parse_boolean, systemd.syntax(7)); undefined for anything else. */
-export function booleanWord(value: string): boolean | undefined {
-  const word = value.toLowerCase();
-  if (yesWords.includes(word)) return true;
-  if (noWords.includes(word)) return false;
-  return undefined;
 }
 
 /** Throws UsageError for what is no boolean. */

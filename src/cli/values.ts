@@ -7,8 +7,8 @@ import type { StatePath, Tristate } from '../settings/settings.ts';
 export interface Place {
   /** How the option is named in a message, with its equals sign: `--ram=`, or `Ram=` in a settings file. */
   readonly label: string;
-  /** Absolute directory that relative paths start from. */
-  readonly cwd: string;
+  /** Absolute directory that relative paths start from; null where only absolute ones will do, in a settings file. */
+  readonly cwd: string | null;
 }
 
 /** A UsageError whose message is one sentence: the option with its value, then `predicate`. */
@@ -108,6 +108,7 @@ export function parseMachineName(value: string, place: Place): string {
  */
 export function absolutePath(value: string, place: Place): string {
   if (value.includes('\0')) throw refuse(place, value, 'is no path because it holds a NUL character');
+  if (place.cwd === null && !value.startsWith('/')) throw refuse(place, value, 'is no absolute path');
   const joined = value.startsWith('/') ? value : `${place.cwd}/${value}`;
   const parts = joined.split('/').filter((part) => part !== '' && part !== '.');
   return `/${parts.join('/')}`;
@@ -129,9 +130,11 @@ export function parsePathWithSlash(value: string, words: readonly string[], plac
     place,
     value,
     `is none of ${words.join(', ')} and no path with a slash`,
-    near === null
-      ? `For a file of that name write ${place.label}./${shortened(value)}`
-      : `Did you mean ${near}?`,
+    near !== null
+      ? `Did you mean ${near}?`
+      : place.cwd === null
+        ? undefined
+        : `For a file of that name write ${place.label}./${shortened(value)}`,
   );
 }
 

@@ -14,12 +14,15 @@ async function main(words: readonly string[]): Promise<number> {
       const { reportFirmware } = await import('./cli/firmware-report.ts');
       return await reportFirmware(settings, process.env);
     }
+    const { addSettingsFile } = await import('./cli/settings-file.ts');
+    const complete = await addSettingsFile(words, settings, { cwd: process.cwd(), environment: process.env });
+    for (const { text } of complete.notices) writeErr(`vmspawn: ${text}\n`);
     if (settings.dryRun !== null) {
       const { dryRun } = await import('./cli/dry-run.ts');
-      return await dryRun(settings, process.env);
+      return await dryRun(complete, process.env);
     }
     const { run } = await import('./cli/run.ts');
-    return await run(settings, process.env);
+    return await run(complete.settings, process.env);
   } catch (error) {
     const full = error instanceof Error && 'syscall' in error && error.syscall === 'write';
     const text = full ? `Standard output cannot be written: ${error.message}.` : describeError(error);

@@ -4,11 +4,21 @@ import { zshCompletion } from './completion/zsh.ts';
 import { renderMan } from './man.ts';
 import { shownOptions } from './options.ts';
 
-/** What the build writes below dist/, by path: the man page and the completions. No program loads this. */
-export function documentation(manMarkup: string, version: string): Record<string, string> {
+/**
+ * What the build writes below dist/, by path: man pages and completions. `pages` are the files of man/ by their names
+ * without `.md`, such as vmspawn.1. No program loads this.
+ */
+export function documentation(
+  pages: { readonly [name: string]: string },
+  version: string,
+): Record<string, string> {
   const options = shownOptions();
+  const manuals = Object.entries(pages).map(([page, markup]) => [
+    `man/man${page.at(-1)}/${page}`,
+    renderMan(markup, options, version, page),
+  ]);
   return {
-    'man/man1/vmspawn.1': renderMan(manMarkup, options, version),
+    ...Object.fromEntries(manuals),
     'completions/bash/vmspawn': bashCompletion(options),
     'completions/zsh/_vmspawn': zshCompletion(options),
     'completions/fish/vmspawn.fish': fishCompletion(options),

@@ -5,12 +5,13 @@ import { nameMachine } from '../launch/name.ts';
 import { openPlaces } from '../launch/places.ts';
 import { renderScript } from '../plan/by-hand.ts';
 import { makePlan } from '../plan/make-plan.ts';
-import type { Settings } from '../settings/settings.ts';
 import { writeErr, writeOut } from '../sys/stdio.ts';
+import type { CompleteSettings } from './settings-file.ts';
 
 /** `--dry-run`: the plan in place of the run, as JSON or as a shell script. Makes and starts nothing. */
-export async function dryRun(wanted: Settings, environment: Environment): Promise<number> {
-  const { machine, settings } = await nameMachine(wanted, environment);
+export async function dryRun(complete: CompleteSettings, environment: Environment): Promise<number> {
+  if (complete.file !== null) writeErr(`vmspawn: Settings are read from ${printable(complete.file)}.\n`);
+  const { machine, settings } = await nameMachine(complete.settings, environment);
   const facts = await gatherFacts(settings, machine, environment, openPlaces(environment).cache);
   const plan = makePlan(settings, facts, machine);
   for (const notice of plan.notices) writeErr(`vmspawn: ${printable(notice.text)}\n`);

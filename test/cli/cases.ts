@@ -71,6 +71,14 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--uuid=3d1bd3f5-6c254b9e-a34e-58a1d5b1f5a8'], error: 'is no UUID.' },
     { words: ['--uuid={3d1bd3f5-6c25-4b9e-a34e-58a1d5b1f5a8}'], error: 'is no UUID.' },
   ],
+  settings: [
+    { words: ['--settings=no'], settings: { settingsFile: 'no' } },
+    { words: ['--settings=override'], settings: { settingsFile: 'override' } },
+    { words: ['--settings', 'trusted'], settings: { settingsFile: 'trusted' } },
+    { words: ['--settings=off', '--settings=on'], settings: {} },
+    { words: ['--settings=trust'], error: '--settings=trust is none of yes, no, override, trusted.' },
+    { words: ['--settings='], error: '--settings= is none of yes, no, override, trusted.' },
+  ],
   cpus: [
     { words: ['--cpus=4'], settings: { cpus: 4 } },
     { words: ['--cpus=4096'], settings: { cpus: 4096 } },

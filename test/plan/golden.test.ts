@@ -118,6 +118,9 @@ const cases: { readonly [name: string]: Case } = {
   },
   'manager-user': { host: debian12, settings: { manager: 'user' } },
   'console-headless': { host: debian12, settings: { console: 'headless' } },
+  'property-unknown': { host: debian12, settings: { properties: [{ name: 'MemoryMaximum', value: '1G' }] } },
+  'property-type': { host: debian12, settings: { properties: [{ name: 'MemoryMax', value: 'lots' }] } },
+  'property-slice': { host: debian12, settings: { properties: [{ name: 'Slice', value: 'a.slice' }] } },
   'keep-unit-slice': { host: debian12, settings: { keepUnit: true, slice: 'a.slice' } },
   'keep-unit-property': {
     host: debian12,

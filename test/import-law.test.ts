@@ -11,7 +11,8 @@ import { asset } from '../src/assets.ts';
 const rows: readonly (readonly string[])[] = [
   ['vmspawn', 'index'],
   ['cli'],
-  ['launch', 'control', 'session'],
+  ['launch', 'session'],
+  ['control'],
   ['manager'],
   ['plan'],
   ['qemu', 'firmware', 'image', 'auxiliary'],

@@ -81,7 +81,8 @@ export function startChild(words: readonly string[], options: ChildOptions = {})
   return child;
 }
 
-function nativeChild(): string {
+/** Where the compiled child program of this package is, if there is one. */
+export function nativeChild(): string {
   return asset('dist', 'vmspawn-child');
 }
 

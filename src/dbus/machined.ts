@@ -59,6 +59,11 @@ export class MachineManager {
     return asNumber(await this.#property(name, 'Leader', patience), `The leader of the machine ${name}`);
   }
 
+  /** Who registered the machine, `systemd-nspawn` for one. */
+  async service(name: string, patience: Patience = {}): Promise<string> {
+    return asString(await this.#property(name, 'Service', patience), `The service of the machine ${name}`);
+  }
+
   /** The machine's unit: a scope or service. */
   async unit(name: string, patience: Patience = {}): Promise<string> {
     return asString(await this.#property(name, 'Unit', patience), `The unit of the machine ${name}`);

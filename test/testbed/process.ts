@@ -25,7 +25,7 @@ export class TestbedProcess implements AsyncDisposable {
   readonly #run: (command: readonly string[]) => Promise<Finished>;
   readonly #first: Promise<string>;
   #over = false;
-  #changed: () => void = () => {};
+  readonly #waiting: Array<() => void> = [];
 
   /**
    * Only for Testbed: `child` writes its PID, as the testbed sees it, to descriptor 3; `manager` is --user or --system;
@@ -93,7 +93,7 @@ export class TestbedProcess implements AsyncDisposable {
       if (this.#over)
         throw new Error(`No ${pattern} in: ${this.stdout.slice(-3000)}\nstderr: ${this.stderr}`);
       await new Promise<void>((resolve) => {
-        this.#changed = resolve;
+        this.#waiting.push(resolve);
       });
     }
   }
@@ -117,6 +117,10 @@ export class TestbedProcess implements AsyncDisposable {
       return;
     }
     await this.#run(['kill', '-s', signal.replace('SIG', ''), String(await this.pid())]);
+  }
+
+  #changed(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

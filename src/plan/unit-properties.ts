@@ -61,7 +61,10 @@ const scopes: readonly (readonly [Kind, string])[] = [
   [boolean, 'SendSIGKILL SendSIGHUP'],
 ];
 
-/** systemd.unit(5): what makes sense for a unit that exists only while it runs. */
+/**
+ * systemd.unit(5): what makes sense for a unit that exists only while it runs. Not what keeps it from starting or ends it at
+ * once (RefuseManualStart=, StopWhenUnneeded=, conditions), nor JobTimeoutSec=, which no manager takes.
+ */
 const units: readonly (readonly [Kind, string])[] = [
   [text, 'Description JobTimeoutAction JobTimeoutRebootArgument RebootArgument'],
   [text, 'FailureAction SuccessAction OnFailureJobMode OnSuccessJobMode'],
@@ -69,8 +72,8 @@ const units: readonly (readonly [Kind, string])[] = [
   [lists.words, 'Documentation RequiresMountsFor WantsMountsFor'],
   [lists.words, 'Requires Requisite Wants BindsTo PartOf Upholds Conflicts Before After'],
   [lists.words, 'OnFailure OnSuccess PropagatesStopTo StopPropagatedFrom'],
-  [timeSpan, 'JobTimeoutSec JobRunningTimeoutSec'],
-  [boolean, 'DefaultDependencies StopWhenUnneeded RefuseManualStart RefuseManualStop IgnoreOnIsolate'],
+  [timeSpan, 'JobRunningTimeoutSec'],
+  [boolean, 'DefaultDependencies IgnoreOnIsolate'],
   [scalars.exitStatus, 'FailureActionExitStatus SuccessActionExitStatus'],
 ];
 

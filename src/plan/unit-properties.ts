@@ -90,10 +90,10 @@ export const unitPropertyNames: readonly string[] = [...kinds.keys()];
  * What an assignment NAME=VALUE is on the bus, in the syntax and with the types of `systemctl set-property`: sizes are
  * bytes and times microseconds as bigint, masks and addresses arrays of bytes. A list has the entries of this assignment
  * only, an empty one clears what stands before it. Throws UsageError for a setting that no scope has, and for a value
- * that is not of its type.
+ * that is not of its type; `label` is where it was said.
  */
-export function unitProperty(name: string, value: string): readonly UnitProperty[] {
-  const shown = `--property=${name}=${value.length <= 100 ? value : `${value.slice(0, 97)}...`}`;
+export function unitProperty(name: string, value: string, label = '--property='): readonly UnitProperty[] {
+  const shown = `${label}${name}=${value.length <= 100 ? value : `${value.slice(0, 97)}...`}`;
   if (name === 'Slice') {
     throw new UsageError(`${shown} is given by an option of its own`, { hint: `Use --slice=${value}` });
   }

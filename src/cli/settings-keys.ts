@@ -1,4 +1,5 @@
 import { printable } from '../errors.ts';
+import { unitProperty } from '../plan/unit-properties.ts';
 import { type Assignment, parseSettingsFile, refuseLine } from '../settings/file.ts';
 import { nearest } from '../settings/nearest.ts';
 import type { SettingsFile } from '../settings/search.ts';
@@ -21,13 +22,21 @@ export function applySettingsFile(file: SettingsFile, settings: Settings, truste
       ignored.add(key);
       continue;
     }
-    option.effect.set(settings, value, { label: `${printable(file.path)}:${line}: ${key}=`, cwd: null });
+    const label = `${printable(file.path)}:${line}: ${key}=`;
+    option.effect.set(settings, value, { label, cwd: null });
+    if (key === 'Property' && value !== '') checkProperty(settings, label);
     const { firmware, firmwareFeatures } = settings;
     if (firmware === 'list' || firmware === 'describe' || firmwareFeatures.list) {
       throw refuseLine(file.path, line, `${key}=${value} is for the command line only`);
     }
   }
   return [...ignored];
+}
+
+/** Here already, as long as the line is known; the plan does it for the command line. */
+function checkProperty({ properties }: Settings, label: string): void {
+  const last = properties.at(-1);
+  if (last !== undefined) unitProperty(last.name, last.value, label);
 }
 
 /** Whether the setting stays within the guest, so that whoever made the image may have it. */

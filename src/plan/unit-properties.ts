@@ -61,7 +61,10 @@ const scopes: readonly (readonly [Kind, string])[] = [
   [boolean, 'SendSIGKILL SendSIGHUP'],
 ];
 
-/** systemd.unit(5): what makes sense for a unit that exists only while it runs. */
+/**
+ * systemd.unit(5): what makes sense for a unit that exists only while it runs. Not what keeps it from starting or ends it at
+ * once (RefuseManualStart=, StopWhenUnneeded=, conditions), nor JobTimeoutSec=, which no manager takes.
+ */
 const units: readonly (readonly [Kind, string])[] = [
   [text, 'Description JobTimeoutAction JobTimeoutRebootArgument RebootArgument'],
   [text, 'FailureAction SuccessAction OnFailureJobMode OnSuccessJobMode'],
@@ -69,8 +72,8 @@ const units: readonly (readonly [Kind, string])[] = [
   [lists.words, 'Documentation RequiresMountsFor WantsMountsFor'],
   [lists.words, 'Requires Requisite Wants BindsTo PartOf Upholds Conflicts Before After'],
   [lists.words, 'OnFailure OnSuccess PropagatesStopTo StopPropagatedFrom'],
-  [timeSpan, 'JobTimeoutSec JobRunningTimeoutSec'],
-  [boolean, 'DefaultDependencies StopWhenUnneeded RefuseManualStart RefuseManualStop IgnoreOnIsolate'],
+  [timeSpan, 'JobRunningTimeoutSec'],
+  [boolean, 'DefaultDependencies IgnoreOnIsolate'],
   [scalars.exitStatus, 'FailureActionExitStatus SuccessActionExitStatus'],
 ];
 
@@ -87,10 +90,10 @@ export const unitPropertyNames: readonly string[] = [...kinds.keys()];
  * What an assignment NAME=VALUE is on the bus, in the syntax and with the types of `systemctl set-property`: sizes are
  * bytes and times microseconds as bigint, masks and addresses arrays of bytes. A list has the entries of this assignment
  * only, an empty one clears what stands before it. Throws UsageError for a setting that no scope has, and for a value
- * that is not of its type.
+ * that is not of its type; `label` is where it was said.
  */
-export function unitProperty(name: string, value: string): readonly UnitProperty[] {
-  const shown = `--property=${name}=${value.length <= 100 ? value : `${value.slice(0, 97)}...`}`;
+export function unitProperty(name: string, value: string, label = '--property='): readonly UnitProperty[] {
+  const shown = `${label}${name}=${value.length <= 100 ? value : `${value.slice(0, 97)}...`}`;
   if (name === 'Slice') {
     throw new UsageError(`${shown} is given by an option of its own`, { hint: `Use --slice=${value}` });
   }

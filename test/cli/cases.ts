@@ -332,8 +332,8 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
       },
     },
     {
-      words: ['--property=A=1', '--property=', '--property=B='],
-      settings: { properties: [{ name: 'B', value: '' }] },
+      words: ['--property=IOWeight=1', '--property=', '--property=Description='],
+      settings: { properties: [{ name: 'Description', value: '' }] },
     },
     ...['MemoryMax', '=1', 'A=\0'].map((text) => ({
       words: [`--property=${text}`],

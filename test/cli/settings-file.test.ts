@@ -120,6 +120,8 @@ suite('errors', () => {
     '[Firmware]\nFirmwareFeatures=list': '/f:2: FirmwareFeatures=list is for the command line only.',
     '[Console]\nQuiet=': '/f:2: Quiet= is neither yes nor no.',
     '[Manager]\nProperty=MemoryMax': '/f:2: Property=MemoryMax is no assignment.',
+    '[Manager]\nProperty=IOWeight=1\nProperty=MemoryMaks=1G':
+      '/f:3: Property=MemoryMaks=1G names no property of a scope, the nearest known one is MemoryMax',
     '[Identity]\nMachine=a': '/f:2: Machine= is no setting.',
     '[Other]\nNoPager=yes': '/f:2: NoPager= is no setting.',
   };

@@ -118,7 +118,10 @@ export class SystemdManager {
     return Object.fromEntries(await Promise.all(names.map(async (one) => [one, await get(one)])));
   }
 
-  /** Tells what changed in a unit, of whatever interface, until disposal. */
+  /**
+   * Tells what changed in a unit, of whatever interface, until disposal. A transient unit that is watched before it starts
+   * changes to `inactive` first: that is not its end.
+   */
   async watchUnit(
     name: string,
     handler: (changed: Record<string, unknown>) => void,

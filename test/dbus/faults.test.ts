@@ -104,8 +104,8 @@ describe('a bus that does not do its part, and a process that ends by itself', (
     await using _service = await startService(daemon.address, 'test.Service', () => {});
     const stop = () => daemon.daemon.kill('SIGSTOP');
     assert.match(
-      await run(daemon.address, { timeout: 1000, line: stop }),
-      /^connected\nBusTimeoutError: .*unix:path=.*test\.Interface\.Wait within 1\.0 s\nclosed: null\n$|^connected\nclosed: null\nBusTimeoutError: .*unix:path=.*test\.Interface\.Wait within 1\.0 s\n$/,
+      await run(daemon.address, { timeout: 3000, line: stop }),
+      /^connected\nBusTimeoutError: .*unix:path=.*test\.Interface\.Wait within 3\.0 s\nclosed: null\n$|^connected\nclosed: null\nBusTimeoutError: .*unix:path=.*test\.Interface\.Wait within 3\.0 s\n$/,
     );
     stop();
     assert.match(

@@ -90,7 +90,9 @@ export class Bus implements AsyncDisposable {
     // The name of an abstract socket begins with a NUL.
     stream.on('error', (error) => this.#fail(BusClosedError, error.message.replaceAll('\0', '@'), error));
     stream.on('close', () => this.#ended());
-    stream.write(clientHandshake);
+    // A stream that has ended already says so no more.
+    if (stream.destroyed || stream.readableEnded) this.#ended();
+    else stream.write(clientHandshake);
   }
 
   /**

@@ -118,7 +118,10 @@ export class SystemdManager {
     return Object.fromEntries(await Promise.all(names.map(async (one) => [one, await get(one)])));
   }
 
-  /** Tells what changed in a unit, of whatever interface, until disposal. */
+  /**
+   * Tells what changed in a unit, of whatever interface, until disposal. A transient unit that is watched before it starts
+   * changes to `inactive` first: that is not its end.
+   */
   async watchUnit(
     name: string,
     handler: (changed: Record<string, unknown>) => void,
@@ -158,26 +161,35 @@ export class SystemdManager {
     { timeout = jobTimeout, signal }: Patience,
     start: (patience: Patience) => Promise<readonly unknown[]>,
   ): Promise<void> {
-    const end = performance.now() + timeout;
-    const rest = () => ({ timeout: Math.max(0, end - performance.now()), signal });
+    signal?.throwIfAborted();
+    const over = new AbortController();
     const late = () => {
       const seconds = (timeout / 1000).toFixed(1);
       return new BusTimeoutError(
         `The job to ${action} ${unit} was not done within ${seconds} s (service manager on ${this.#bus.place})`,
       );
     };
-    this.#starting += 1;
-    let job: string | undefined;
+    const finish = async (patience: Patience) => {
+      let job: string | undefined;
+      this.#starting += 1;
+      try {
+        await within(this.#listen(), patience, late);
+        const [answer] = await start(patience);
+        job = asString(answer, `The job to ${action} ${unit} on ${this.#bus.place}`);
+        return await within(this.#result(job), patience, late);
+      } finally {
+        if (job !== undefined) this.#waiting.delete(job);
+        this.#starting -= 1;
+        if (this.#starting === 0) this.#removed.clear();
+      }
+    };
     try {
-      await within(this.#listen(), rest(), late);
-      const [answer] = await start(rest());
-      job = asString(answer, `The job to ${action} ${unit} on ${this.#bus.place}`);
-      const result = await within(this.#result(job), rest(), late);
+      // One limit for all of it, so that its end is told as what it is.
+      const finished = finish({ timeout: Number.POSITIVE_INFINITY, signal: over.signal });
+      const result = await within(finished, { timeout, signal }, late);
       if (result !== 'done' && result !== 'skipped') throw new JobError(action, unit, result);
     } finally {
-      if (job !== undefined) this.#waiting.delete(job);
-      this.#starting -= 1;
-      if (this.#starting === 0) this.#removed.clear();
+      over.abort();
     }
   }
 

@@ -11,7 +11,7 @@ import {
 } from '../../src/varlink/index.ts';
 import type { Answer, Question } from '../varlink/fixtures/ask.ts';
 import { lamp, lampDescription, lampServer, type Seen, until } from '../varlink/lamp.ts';
-import { bootTestbed, type Testbed, testbeds } from './testbed.ts';
+import { bootTestbed, type Finished, type Testbed, testbeds } from './testbed.ts';
 
 for (const name of testbeds) {
   describe(name, () => {
@@ -196,18 +196,29 @@ for (const name of testbeds) {
       assert.equal((await call('Echo', { value: { way: 1 } }, '--oneway')).stdout, '');
       await until(() => seen.echoed.length === 2);
 
-      const failed = async (
-        finished: Promise<{ status: number; stdout: string; stderr: string }>,
-        words: RegExp,
-      ) => {
+      // It prints the parameters of an error, and words of its own for its name where it knows it.
+      const failed = async (finished: Promise<Finished>, parameters: object, words: RegExp) => {
         const { status, stdout, stderr } = await finished;
         assert.notEqual(status, 0);
-        assert.match(stdout + stderr, words);
+        assert.deepEqual(JSON.parse(stdout || '{}'), parameters);
+        assert.match(stderr, words);
       };
-      await failed(call('Break', { kind: 'glass' }), /glass[\s\S]*org\.example\.Lamp\.Broken/);
-      await failed(call('Break', { kind: 5 }), /InvalidParameter[\s\S]*kind|Invalid argument/);
-      await failed(call('Nothing', {}), /MethodNotFound|not implemented|not found/i);
-      await failed(call('Count', { to: 3 }), /ExpectedMore|more/i);
+      await failed(
+        call('Break', { kind: 'glass' }, '--json=short'),
+        { kind: 'glass' },
+        /org\.example\.Lamp\.Broken/,
+      );
+      await failed(
+        call('Break', { kind: 5 }, '--json=short'),
+        { parameter: 'kind' },
+        /InvalidParameter|Invalid argument/,
+      );
+      await failed(
+        call('Nothing', {}, '--json=short'),
+        { method: 'org.example.Lamp.Nothing' },
+        /MethodNotFound|No such device or address/,
+      );
+      await failed(call('Count', { to: 3 }), {}, /ExpectedMore|Bad message|more/i);
 
       if ((await check('--help')).includes('--upgrade')) {
         const upgraded = await testbed.check(
@@ -222,7 +233,7 @@ for (const name of testbeds) {
           ...['call', '/run/lamp', 'org.example.Lamp.Read', '{}'],
         ]);
         assert.deepEqual(JSON.parse(stdout), { texts: ['Linux\n'] });
-      }
+      } else assert.ok(testbed.systemd < 262);
       await until(() => served.server.connections === 0);
     });
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { asset } from '../../src/assets.ts';
 import type { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
 import { VarlinkClient, VarlinkClosedError, type VarlinkServerLimits } from '../../src/varlink/index.ts';
 import { temporaryDirectory } from '../temporary.ts';
@@ -198,6 +201,37 @@ describe('limits', () => {
       await again[Symbol.asyncDispose]();
     }
     assert.equal(openDescriptors(), before);
+  });
+
+  test('without a descriptor left, connections wait until there are some again', async () => {
+    const path = join(directory, 'crowded');
+    const program = asset('build', 'test', 'varlink', 'fixtures', 'lamp-service.cjs');
+    const service = spawn('sh', ['-c', 'ulimit -n 60; exec "$@"', 'sh', process.execPath, program, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await new Promise((resolve) => service.stdout.once('data', resolve));
+      const clients = await Promise.all(Array.from({ length: 120 }, () => VarlinkClient.connect(path)));
+      let served = 0;
+      const calls = clients.map(async (client) => {
+        await client.call('org.example.Lamp.Echo', { value: 1 });
+        served += 1;
+      });
+      await calls[0];
+      // Longer than the rest that the service takes.
+      await sleep(300);
+      assert.ok(served < 60);
+      let closed = 0;
+      const close = calls.map(async (call, index) => {
+        await call;
+        await clients[index]?.[Symbol.asyncDispose]();
+        closed += 1;
+      });
+      await Promise.all(close);
+      assert.equal(closed, 120);
+    } finally {
+      service.kill('SIGKILL');
+    }
   });
 
   test('calls wait in the socket when there are many, and all are answered in order', async () => {

@@ -263,6 +263,34 @@ describe('limits', () => {
     await until(() => one.server.connections === 0);
   });
 
+  test('a method that does not wait for its replies to be read fills no memory', async () => {
+    const server = lampServer({
+      limits: { unsent: 100_000 },
+      interfaces: [
+        {
+          description: 'interface org.example.Flood method Flood() -> (text: string)',
+          methods: {
+            async Flood({ reply, signal }) {
+              const text = 'x'.repeat(10_000);
+              for (let count = 0; count < 1000; count += 1) {
+                reply({ text }, { continues: true }).catch(() => {});
+              }
+              assert.ok(signal.aborted);
+              assert.ok(far.writableLength < 200_000);
+            },
+          },
+        },
+      ],
+    });
+    const [raw, far] = streams();
+    server.accept(far, null);
+    raw.pause();
+    raw.write('{"method":"org.example.Flood.Flood","more":true}\0');
+    await until(() => server.connections === 0);
+    raw.destroy();
+    await server[Symbol.asyncDispose]();
+  });
+
   test('a message that does not end in time, and a client that never calls, are closed', async () => {
     await using slow = attack({ limits: { messageTimeout: 50 } });
     slow.raw.write(echo(1));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { asset } from '../src/assets.ts';
 
@@ -119,4 +119,14 @@ test('no file imports itself over a circle', () => {
   };
   for (const file of edges.keys()) visit(file, []);
   assert.deepEqual(circles, []);
+});
+
+test('the varlink client loads neither the server nor the interface definition language', () => {
+  const found = imports().filter(({ typeOnly }) => !typeOnly);
+  const reached = new Set(['src/varlink/client.ts']);
+  for (const file of reached) {
+    for (const { from, to } of found) if (from === file) reached.add(to);
+  }
+  const inVarlink = [...reached].filter((file) => area(file) === 'varlink').map((file) => basename(file));
+  assert.deepEqual(inVarlink.sort(), ['client.ts', 'connect.ts', 'errors.ts', 'messages.ts', 'unix.ts']);
 });

@@ -91,7 +91,7 @@ class Parser {
   /** Nothing in the brackets is a struct without fields. */
   #structOrEnum(): IdlStruct | IdlEnum {
     this.#enter(this.#expect('('));
-    const isEnum = this.#peek(1).text === ',' || (this.#peek(1).text === ')' && this.#peek().text !== ')');
+    const isEnum = this.#peek().text !== ')' && [',', ')'].includes(this.#peek(1).text);
     const values: IdlSymbol[] = [];
     const fields: IdlField[] = [];
     const names = new Set<string>();

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
+import { Deadline } from './deadline.ts';
 import {
   VarlinkClosedError,
   VarlinkError,
@@ -159,10 +160,16 @@ export class ServerConnection {
   #watchHangUp(): void {
     const { fd } = this.#stream;
     if (fd === undefined || this.#hangUp !== undefined || this.#gone !== undefined) return;
-    this.#hangUp = watchShared(fd, 'hangUp', () => {
-      this.#hangUp?.stop();
-      this.#leave(new VarlinkClosedError('The client is gone'));
-    });
+    try {
+      this.#hangUp = watchShared(fd, 'hangUp', () => {
+        this.#hangUp?.stop();
+        this.#leave(new VarlinkClosedError('The client is gone'));
+      });
+    } catch (error) {
+      // No descriptor is left for it: this connection's is one that can be given back.
+      this.destroy(new VarlinkClosedError('The client cannot be watched', { cause: error }));
+      return;
+    }
     this.#hangUp.start();
   }
 
@@ -313,28 +320,6 @@ export class ServerConnection {
     this.#messageBegin = this.#framer.consumed;
     if (this.#running || this.#queue.length > 0 || this.#inputEnded) this.#idleTime.stop();
     else this.#idleTime.start();
-  }
-}
-
-class Deadline {
-  readonly #timeout: number;
-  readonly #late: () => void;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(timeout: number, late: () => void) {
-    this.#timeout = timeout;
-    this.#late = late;
-  }
-
-  /** Runs on when it runs already. */
-  start(): void {
-    if (this.#timeout !== Infinity)
-      this.#timer ??= setTimeout(this.#late, Math.min(this.#timeout, 2 ** 31 - 1));
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 }
 

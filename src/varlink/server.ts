@@ -80,7 +80,10 @@ export class VarlinkServer implements AsyncDisposable {
     this.#listeners.push(acceptConnections(fd, (connected) => this.#acceptSocket(connected)));
   }
 
-  /** Closes the listeners and all connections; replies that were given are sent first, if that takes no second. */
+  /**
+   * Closes the listeners and all connections; replies that were given are sent first, if that takes no second.
+   * What a method took over is the method's.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const listener of this.#listeners.splice(0)) listener[Symbol.dispose]();

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { listenUnix } from '../../src/sys/unix-listener.ts';
 import {
   VarlinkClient,
   VarlinkClosedError,
@@ -334,6 +336,22 @@ describe('time and loss', () => {
     await assert.rejects(connect(`${directory}/nothing`), code('ENOENT'));
     await assert.rejects(connect(`/${'x'.repeat(107)}`), code('ENAMETOOLONG'));
     await assert.rejects(connect('@vmspawn-test-nobody-listens-here'), code('ECONNREFUSED'));
+  });
+
+  test('a service whose queue is full is waited for, and not for ever', async () => {
+    await using listener = listenUnix(join(directory, 'full'), { backlog: 0 });
+    await using waiting = await VarlinkClient.connect(listener.path);
+    await assert.rejects(VarlinkClient.connect(listener.path, { timeout: 50 }), VarlinkTimeoutError);
+    const signal = AbortSignal.timeout(50);
+    await assert.rejects(VarlinkClient.connect(listener.path, { signal }), { name: 'TimeoutError' });
+    const late = VarlinkClient.connect(listener.path);
+    await using server = lampServer();
+    server.listen(listener.fd);
+    listener.releaseDescriptor({ close: false });
+    for (const client of [waiting, await late]) {
+      await client.call('org.example.Lamp.Echo', { value: 1 });
+      await client[Symbol.asyncDispose]();
+    }
   });
 
   test('the server knows its peer and whom to refuse', async () => {

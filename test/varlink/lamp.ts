@@ -46,7 +46,10 @@ export interface Seen {
   waiting: number;
 }
 
-export function lamp(seen: Seen = { echoed: [], aborted: [], waiting: 0 }): VarlinkInterface {
+export function lamp(
+  seen: Seen = { echoed: [], aborted: [], waiting: 0 },
+  description = lampDescription,
+): VarlinkInterface {
   const untilAborted = (signal: AbortSignal) =>
     new Promise<void>((resolve) => {
       seen.waiting += 1;
@@ -58,7 +61,7 @@ export function lamp(seen: Seen = { echoed: [], aborted: [], waiting: 0 }): Varl
       else signal.addEventListener('abort', ended, { once: true });
     });
   return {
-    description: lampDescription,
+    description,
     methods: {
       async Echo({ parameters }) {
         seen.echoed.push(parameters['value']);

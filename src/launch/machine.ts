@@ -1,8 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { programVersion } from '../assets.ts';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
-import { startingMachine } from '../control/machine.ts';
-import { serveControl } from '../control/server.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
@@ -20,6 +17,7 @@ import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { openDescriptors } from './descriptors.ts';
 import { gatherFacts } from './facts.ts';
 import { MachineLocks } from './locks.ts';
+import { MachineControl } from './machine-control.ts';
 import { nameMachine } from './name.ts';
 import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
@@ -90,15 +88,15 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   stack.use(manager);
-  let controlled = startingMachine((reason) => start.abort(new Error(reason)));
+  const control = new MachineControl((reason) => start.abort(new Error(reason)));
   manager.onRequest((wish) => {
-    if (wish === 'power-off') controlled.powerOff();
-    else controlled.reboot().catch(() => {});
+    if (wish === 'power-off') control.machine.powerOff();
+    else control.machine.reboot().catch(() => {});
   });
   // Closed before the manager takes its units back: a guard that is being stopped waits for that.
-  const control = stack.use(
-    await serveControl({ path: plan.control, version: programVersion(), machine: controlled }),
-  );
+  stack.use(control);
+  // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
+  if (plan.manager !== null) await control.open(plan.control);
   await bothSettled(manager.enter(child, signal), prepareState(plan, signal));
   const auxiliaries: RunningAuxiliary[] = [];
   for (const auxiliary of plan.auxiliaries) {
@@ -106,10 +104,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
     auxiliaries.push(stack.use(await manager.startAuxiliary(auxiliary, signal)));
   }
   giveUpIf(signal);
-  const running = await enterQemu(plan, child, manager, auxiliaries, stack, request);
-  controlled = running.controlled;
-  control.attach(controlled);
-  return running;
+  return await enterQemu({ plan, child, manager, control, auxiliaries }, stack, request);
 }
 
 /** The code for service managers is loaded only where one looks after the machine. */
@@ -142,12 +137,17 @@ async function prepareState({ nvram, tpmState }: Plan, signal: AbortSignal): Pro
   }
 }
 
+interface Entering {
+  readonly plan: Plan;
+  readonly child: EarlyChild;
+  readonly manager: Manager;
+  readonly control: MachineControl;
+  readonly auxiliaries: readonly RunningAuxiliary[];
+}
+
 /** From a complete plan to processors that run: hand-over, QMP, `cont`. */
 async function enterQemu(
-  plan: Plan,
-  child: EarlyChild,
-  manager: Manager,
-  auxiliaries: readonly RunningAuxiliary[],
+  { plan, child, manager, control, auxiliaries }: Entering,
   stack: DisposalStack,
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
@@ -178,10 +178,12 @@ async function enterQemu(
       signal,
     );
     descriptors.closePassed();
+    if (plan.manager === null) await control.open(plan.control);
     await qmp.negotiate({ signal, timeout: greetingTimeout });
     giveUpIf(signal);
     const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, manager, notice });
     await qmp.execute('cont', undefined, { signal });
+    control.attach(machine.controlled);
     machine.supervise(stack.move());
     return machine;
   } catch (error) {

@@ -168,12 +168,14 @@ export class UnitManager implements Manager {
     const end = performance.now() + stopTimeout;
     for (;;) {
       try {
-        await systemd.startTransientUnit(unit.name, unit.properties, { signal });
+        // Ours from the call on: an answer that is not waited for any more does not unmake it.
         this.#units.push(unit.name);
+        await systemd.startTransientUnit(unit.name, unit.properties, { signal });
         return;
       } catch (error) {
-        if (signal.aborted) throw error;
         const exists = error instanceof Error && 'error' in error && error.error === unitExists;
+        if (exists) this.#units.pop();
+        if (signal.aborted) throw error;
         if (!exists || !(await isRemnant(systemd, unit)) || performance.now() > end) {
           throw new ManagerError(`The unit ${unit.name} cannot be started`, {
             cause: error,

@@ -33,6 +33,8 @@ suite('vmspawn(1)', () => {
       'KERNEL COMMAND LINE',
       'KEYS',
       'SIGNALS',
+      'UNITS',
+      'CONTROL SOCKET',
       'FILES',
       'ENVIRONMENT',
       'EXIT STATUS',

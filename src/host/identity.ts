@@ -53,6 +53,7 @@ const ownVariables = [
   'LISTEN_PID',
   'LISTEN_FDS',
   'LISTEN_FDNAMES',
+  'LISTEN_PIDFDID',
   'WATCHDOG_PID',
   'WATCHDOG_USEC',
 ];

@@ -6,6 +6,7 @@ import type { FileFactCache } from '../host/cache.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
+import { nothingPassed, type PassedDevices } from '../host/passed.ts';
 import { probeQemu } from '../host/qemu.ts';
 import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
@@ -30,6 +31,7 @@ export async function gatherFacts(
   machine: string,
   environment: Environment,
   cache: FileFactCache,
+  passed: PassedDevices = nothingPassed,
 ): Promise<HostFacts> {
   const path = environment['PATH'] ?? defaultPath;
   const architecture = qemuArchitecture();
@@ -37,7 +39,9 @@ export async function gatherFacts(
   const home = environment['HOME'] ?? '/root';
   const { image, linux, firmware } = settings;
   const [kvm, qemu, swtpm, found, named, imageFacts, kernel, initrds] = await Promise.all([
-    settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
+    settings.kvm === false
+      ? { usable: false as const, reason: '--kvm=no was given' }
+      : probeKvm({ cache, passed: passed.kvm }),
     probeQemu({ cache, path, architecture }),
     settings.tpm === false
       ? { usable: false as const, reason: '--tpm=no was given' }
@@ -60,7 +64,7 @@ export async function gatherFacts(
     machineSeed: seed,
     runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,
-    vsock: probeVsock(),
+    vsock: probeVsock(passed.vhostVsock),
     qemu,
     swtpm,
     firmware: { ...found, named },

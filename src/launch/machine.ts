@@ -3,6 +3,7 @@ import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
+import type { PassedDevices } from '../host/passed.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
@@ -26,6 +27,8 @@ export interface StartRequest {
   readonly environment: Environment;
   /** Gives the start up; whatever exists by then is given back. Has no effect on a machine that runs. */
   readonly signal: AbortSignal;
+  /** Devices that the service manager has opened for us. They stay the caller's. */
+  readonly passed?: PassedDevices;
   notice(notice: Notice): void;
 }
 
@@ -66,7 +69,7 @@ async function attempt(request: StartRequest): Promise<RunningMachine> {
 
   // The child costs a few milliseconds of its own, which pass while the host is being looked at.
   const child = stack.use(startEarlyChild({ signal }));
-  const facts = await gatherFacts(settings, machine, environment, places.cache);
+  const facts = await gatherFacts(settings, machine, environment, places.cache, request.passed);
   const plan = makePlan(settings, facts, machine);
   for (const lock of plan.locks) locks.take(lock);
   for (const notice of plan.notices) request.notice(notice);

@@ -62,7 +62,7 @@ export class RunningMachine implements AsyncDisposable {
       kill: (signal) => child.kill(signal),
       exited: child.exited,
       guest: () => this.#guest,
-      notice: (text) => parts.notice({ level: 'notice', text }),
+      notice: (text) => parts.notice({ level: 'notice', text, event: 'shutdown' }),
       timeout: plan.shutdownTimeout ?? Number.POSITIVE_INFINITY,
     });
     qmp.onEvent((event) => this.#observe(event));
@@ -89,6 +89,16 @@ export class RunningMachine implements AsyncDisposable {
   /** Lets a paused machine go on, e.g. after a full disk has got room again. */
   async resume(): Promise<void> {
     await this.#parts.qmp.execute('cont');
+  }
+
+  /** Whether QEMU answers within `timeout` milliseconds: its main loop goes round, whatever the guest does. */
+  async alive(timeout: number): Promise<boolean> {
+    try {
+      await this.#parts.qmp.execute('query-status', undefined, { timeout });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** A press that comes before the guest's kernel listens is lost, so one is not enough during a boot. */
@@ -128,7 +138,11 @@ export class RunningMachine implements AsyncDisposable {
     if (ended === null || this.#guest.shutdown !== null) return;
     if ((await settledWithin(child.exited, qemuLag)) !== null) return;
     this.#failure ??= auxiliaryDeath(auxiliary, ended);
-    this.#parts.notice({ level: 'warning', text: `${this.#failure.message}; the machine is shut down.` });
+    this.#parts.notice({
+      level: 'warning',
+      text: `${this.#failure.message}; the machine is shut down.`,
+      event: 'auxiliary-died',
+    });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);
   }
 

@@ -1,6 +1,6 @@
-// Makes what the option table and man/ say: dist/man/man1/vmspawn.1 and dist/completions/.
+// Makes what the option table and man/ say: dist/man/ and dist/completions/.
 // scripts/build.mjs calls writeDocumentation; run by itself this file does the same.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,8 +23,11 @@ export async function writeDocumentation() {
   });
   const { documentation } = createRequire(import.meta.url)(bundle);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const markup = readFileSync(join(root, 'man/vmspawn.1.md'), 'utf8');
-  for (const [path, text] of Object.entries(documentation(markup, version))) {
+  const sources = readdirSync(join(root, 'man')).filter((file) => file.endsWith('.md'));
+  const pages = Object.fromEntries(
+    sources.map((file) => [file.slice(0, -'.md'.length), readFileSync(join(root, 'man', file), 'utf8')]),
+  );
+  for (const [path, text] of Object.entries(documentation(pages, version))) {
     const file = join(root, 'dist', path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);

@@ -1,14 +1,35 @@
 import { bashCompletion } from './completion/bash.ts';
 import { fishCompletion } from './completion/fish.ts';
 import { zshCompletion } from './completion/zsh.ts';
-import { renderMan } from './man.ts';
+import { journalFields, lifecycle } from './lifecycle.ts';
+import { type Definitions, renderMan } from './man.ts';
 import { shownOptions } from './options.ts';
 
-/** What the build writes below dist/, by path: the man page and the completions. No program loads this. */
-export function documentation(manMarkup: string, version: string): Record<string, string> {
+/** The lists that man pages have from the program's own tables. */
+export const manDefinitions: Definitions = {
+  'journal fields': Object.entries(journalFields).map(([name, means]) => [`\`${name}=\``, means]),
+  'journal events': Object.entries(lifecycle).map(([event, { id, means }]) => [
+    `\`${id}\` (${event})`,
+    means,
+  ]),
+};
+
+/**
+ * What the build writes below dist/, by path: the man pages and the completions. `pages` has the sources by the names of the
+ * pages, such as `vmspawn.1`. No program loads this.
+ */
+export function documentation(
+  pages: { readonly [page: string]: string },
+  version: string,
+): Record<string, string> {
   const options = shownOptions();
   return {
-    'man/man1/vmspawn.1': renderMan(manMarkup, options, version),
+    ...Object.fromEntries(
+      Object.entries(pages).map(([page, markup]) => [
+        `man/man${page.at(-1)}/${page}`,
+        renderMan(markup, options, version, page, manDefinitions),
+      ]),
+    ),
     'completions/bash/vmspawn': bashCompletion(options),
     'completions/zsh/_vmspawn': zshCompletion(options),
     'completions/fish/vmspawn.fish': fishCompletion(options),

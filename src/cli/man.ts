@@ -8,11 +8,31 @@ import { wrap } from './output.ts';
  * definitions: lines that begin with `: ` after a line with the term. The line `{options}` stands for all options.
  */
 
-/** The roff source of the page. `markup` is man/vmspawn.1.md, whose first line is the date of its last change. */
-export function renderMan(markup: string, options: readonly Option[], version: string): string {
-  const [date = '', ...blocks] = markup.split(/\n{2,}/);
+/** Titles of the manual's sections. */
+const volumes: { readonly [section: string]: string } = {
+  1: 'User Commands',
+  5: 'File Formats',
+  8: 'System Administration',
+};
+
+/** Definitions for lines such as `{journal events}`, by what stands in the braces: pairs of term and text. */
+export type Definitions = { readonly [name: string]: readonly (readonly [string, string])[] };
+
+/**
+ * The roff source of a page. `markup` is man/PAGE.md, whose first line is the date of its last change; `page` is the name
+ * with the section, such as `vmspawn.1`.
+ */
+export function renderMan(
+  markup: string,
+  options: readonly Option[],
+  version: string,
+  page = 'vmspawn.1',
+  definitions: Definitions = {},
+): string {
+  const [date = '', ...blocks] = markup.split(/\n{2,}/).flatMap((block) => expand(block, definitions));
+  const [, name = page, section = '1'] = /^(.*)\.([0-9])$/.exec(page) ?? [];
   const lines = [
-    `.TH VMSPAWN 1 ${date} "vmspawn ${version}" "User Commands"`,
+    `.TH ${name.toUpperCase()} ${section} ${date} "vmspawn ${version}" "${volumes[section]}"`,
     // No justified lines and no hyphens in what one may want to copy.
     '.nh',
     '.ad l',
@@ -23,6 +43,11 @@ export function renderMan(markup: string, options: readonly Option[], version: s
     lines.push(...(first === '' || (afterHeading && first === '.PP') ? [] : [first]), ...rest);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function expand(block: string, definitions: Definitions): string[] {
+  const list = definitions[/^\{(.*)\}\n?$/.exec(block)?.[1] ?? ''];
+  return list === undefined ? [block] : list.map(([term, text]) => `${term}\n: ${text}`);
 }
 
 function renderBlock(block: string, options: readonly Option[]): string[] {

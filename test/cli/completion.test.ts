@@ -21,7 +21,7 @@ before(() => {
   mkdirSync(join(scratch, 'files'));
   writeFileSync(join(scratch, 'files', 'disk.raw'), '');
   writeFileSync(join(scratch, 'files', 'a b.raw'), '');
-  const files = documentation(readFileSync(asset('man', 'vmspawn.1.md'), 'utf8'), '1.2.3');
+  const files = documentation({ 'vmspawn.1': readFileSync(asset('man', 'vmspawn.1.md'), 'utf8') }, '1.2.3');
   const keep = (path: string, name: string) => {
     const text = files[path];
     assert.ok(text !== undefined, path);

@@ -9,7 +9,7 @@ import { defaultSettings } from '../../src/settings/defaults.ts';
 import { settingsSchema } from '../../src/settings/settings.ts';
 import { cases } from './cases.ts';
 
-const files = documentation(readFileSync(asset('man', 'vmspawn.1.md'), 'utf8'), '1.2.3');
+const files = documentation({ 'vmspawn.1': readFileSync(asset('man', 'vmspawn.1.md'), 'utf8') }, '1.2.3');
 
 /** What a file about a machine has no use for: how to show things, and what is decided before the file is found. */
 const withoutKey = [
@@ -22,6 +22,7 @@ const withoutKey = [
   'no-pager',
   'help',
   'version',
+  'clean-up',
 ];
 
 function camelCase(name: string): string {

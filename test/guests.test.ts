@@ -34,6 +34,7 @@ test('qcow2 copies say what they are', () => {
 
 test('the scripts have no finding of shellcheck', () => {
   const scripts = ['scripts/setup', 'scripts/test', 'scripts/demo', '.ci/run'];
+  const testbed = ['test/testbed/build', 'test/testbed/boot'];
   const guests = ['build-debian', 'build-small', 'common.sh', 'debian-init', 'small-init'];
   execFileSync(
     'shellcheck',
@@ -41,7 +42,7 @@ test('the scripts have no finding of shellcheck', () => {
       '-x',
       '-P',
       asset(),
-      ...scripts.map((name) => asset(name)),
+      ...[...scripts, ...testbed].map((name) => asset(name)),
       ...guests.map((name) => asset('test/guest', name)),
     ],
     { stdio: 'inherit' },

@@ -170,6 +170,21 @@ for (const name of testbeds) {
       }
     });
 
+    test('the path of the program may have anything in it', async () => {
+      const program = '/run/a b"c\\d%e|f&g$h/vmspawn';
+      const script =
+        'mkdir -p "$(dirname "$1")" && printf "#!/bin/sh\\n" >"$1" && chmod +x "$1" && export VMSPAWN="$1" UNITDIR=/run/odd USERUNITDIR=/run/odd-user && "$2" --runtime';
+      await testbed.check(['sh', '-c', script, 'sh', program, `${testbed.checkout}/scripts/install-units`]);
+      await testbed.check(['cp', '/run/odd/vmspawn@.service', '/run/odd/odd@x.service']);
+      const { stdout, stderr } = await testbed.check([
+        'systemd-analyze',
+        'verify',
+        '--man=no',
+        '/run/odd/odd@x.service',
+      ]);
+      assert.equal(stdout + stderr, '');
+    });
+
     for (const as of ['root', 'tester'] as const) {
       describe(as === 'root' ? 'system manager' : 'user manager', () => {
         let services: Services;

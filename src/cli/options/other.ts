@@ -45,7 +45,7 @@ export const otherOptions: readonly Option[] = [
     argument: null,
     group: 'Other',
     since: '0.1',
-    help: 'Remove what a killed machine left in its runtime directory',
+    help: 'Remove what a killed machine has left behind',
     man: [
       'Removes the runtime directory of the machine that `--machine=` names, unless the machine runs. For `ExecStopPost=` of its service.',
     ],

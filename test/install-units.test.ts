@@ -33,10 +33,14 @@ test('a package gets the units below DESTDIR and PREFIX, and takes the same away
   assert.deepEqual(files(DESTDIR), []);
 });
 
-test('a relative program and an unknown word are refused', () => {
+test('a program that systemd would not start and an unknown word are refused', () => {
   for (const [words, env] of [
     [['--nonsense'], {}],
     [[], { VMSPAWN: 'bin/vmspawn', DESTDIR: temporaryDirectory() }],
+    [[], { VMSPAWN: '/a"b/vmspawn', DESTDIR: temporaryDirectory() }],
+    [[], { VMSPAWN: "/a'b/vmspawn", DESTDIR: temporaryDirectory() }],
+    [[], { VMSPAWN: '/a\\b/vmspawn', DESTDIR: temporaryDirectory() }],
+    [[], { VMSPAWN: '/a\nb/vmspawn', DESTDIR: temporaryDirectory() }],
   ] as const) {
     assert.equal(execaSync(script, words, { env, reject: false }).exitCode, 1);
   }

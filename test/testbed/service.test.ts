@@ -170,8 +170,8 @@ for (const name of testbeds) {
       }
     });
 
-    test('the path of the program may have anything in it', async () => {
-      const program = '/run/a b"c\\d%e|f&g$h/vmspawn';
+    test('the path of the program may have in it whatever systemd takes', async () => {
+      const program = '/run/a b%e|f&g$h/vmspawn';
       const script =
         'mkdir -p "$(dirname "$1")" && printf "#!/bin/sh\\n" >"$1" && chmod +x "$1" && export VMSPAWN="$1" UNITDIR=/run/odd USERUNITDIR=/run/odd-user && "$2" --runtime';
       await testbed.check(['sh', '-c', script, 'sh', program, `${testbed.checkout}/scripts/install-units`]);

@@ -23,3 +23,8 @@ export function packageRoot(): string {
 export function asset(...path: string[]): string {
   return join(packageRoot(), ...path);
 }
+
+/** The version in package.json. */
+export function programVersion(): string {
+  return /"version":\s*"([^"]*)"/.exec(readFileSync(asset('package.json'), 'utf8'))?.[1] ?? 'unknown';
+}

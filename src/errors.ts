@@ -58,6 +58,11 @@ export class AuxiliaryError extends VmspawnError {
   }
 }
 
+/** A service manager or systemd-machined refused something, or does not answer. */
+export class ManagerError extends VmspawnError {
+  readonly code = 'MANAGER';
+}
+
 /** The early child could not take over the command line, or could not become QEMU. */
 export class HandOverError extends VmspawnError {
   readonly code = 'HAND_OVER';

@@ -16,12 +16,20 @@ async function main(words: readonly string[]): Promise<number> {
       const { reportFirmware } = await import('./cli/firmware-report.ts');
       return await reportFirmware(settings, process.env);
     }
+    const { addSettingsFile } = await import('./cli/settings-file.ts');
+    const complete = await addSettingsFile(words, settings, { cwd: process.cwd(), environment: process.env });
+    if (complete.notices.length > 0) {
+      const { Messages } = await import('./cli/messages.ts');
+      const { machine } = complete.settings;
+      const messages = new Messages({ environment: process.env, quiet: false, machine });
+      for (const notice of complete.notices) messages.notice(notice);
+    }
     if (settings.dryRun !== null) {
       const { dryRun } = await import('./cli/dry-run.ts');
-      return await dryRun(settings, process.env);
+      return await dryRun(complete, process.env);
     }
     const { run } = await import('./cli/run.ts');
-    return await run(settings, process.env);
+    return await run(complete.settings, process.env);
   } catch (error) {
     const { Messages } = await import('./cli/messages.ts');
     new Messages({ environment: process.env, quiet: false, machine: null }).failed(error, 1);

@@ -1,7 +1,8 @@
 /*
  * The early child: waits on descriptor 3 for a command line, an environment and descriptors, and becomes that program.
  * The message is described in protocol.ts. Nothing is trusted that has not been checked: every count and length is
- * compared with what has arrived. As `vmspawn-child kvm-probe [DEVICE]` it tries KVM instead (kvm-probe.h).
+ * compared with what has arrived. Other modes: `vmspawn-child kvm-probe [DEVICE]` tries KVM (kvm-probe.h),
+ * `vmspawn-child leader PID` stands for a machine (leader.h), `vmspawn-child stop PATH` powers one off (stop.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,11 +18,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "kvm-probe.h"
-
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* the same on every architecture */
 #endif
+
+#include "kvm-probe.h"
+#include "leader.h"
+#include "stop.h"
 
 enum { EXECUTING, READING, DESCRIPTORS, LIMITS, EXECVE };
 enum { MAXIMUM_LENGTH = 4 << 20, MAXIMUM_WORDS = 65536, MAXIMUM_TARGETS = 1000, MAXIMUM_TARGET = 65535 };
@@ -122,6 +125,8 @@ static void terminal_signals(void (*action)(int)) {
 
 int main(int argc, char **argv) {
   if (argc >= 2 && strcmp(argv[1], "kvm-probe") == 0) return kvm_probe(argc > 2 ? argv[2] : "/dev/kvm");
+  if (argc == 3 && strcmp(argv[1], "leader") == 0) return leader(atoi(argv[2]));
+  if (argc == 3 && strcmp(argv[1], "stop") == 0) return stop(argv[2]);
   if (argc != 2 || atoi(argv[1]) <= 0) {
     fputs("vmspawn-child is started by vmspawn itself\n", stderr);
     return 2;

@@ -1,6 +1,7 @@
 /**
  * The early child where there is no compiled one: the same protocol (protocol.ts), spoken by Node through koffi. As
- * `child.cjs PID`, with the channel as descriptor 3.
+ * `child.cjs PID`, with the channel as descriptor 3. Other modes, as the compiled one has them: `child.cjs leader PID`,
+ * `child.cjs stop PATH`.
  */
 import { fstatSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -13,7 +14,9 @@ import { setParentDeathSignal } from '../sys/prctl.ts';
 import { ignoreSignal, resetSignals } from '../sys/signals.ts';
 import { writeErr } from '../sys/stdio.ts';
 import { decodeRequest, RequestParser } from './decode.ts';
+import { runLeader } from './leader-mode.ts';
 import { type answerLength, answerMagic, stages } from './protocol.ts';
+import { runStop } from './stop-mode.ts';
 
 type Stage = (typeof stages)[number];
 
@@ -110,4 +113,7 @@ function main(): void {
   Object.assign(globalThis, { vmspawnChannel: handle });
 }
 
-main();
+const [mode, argument = ''] = process.argv.slice(2);
+if (mode === 'leader') runLeader(Number(argument));
+else if (mode === 'stop') runStop(argument);
+else main();

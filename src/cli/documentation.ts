@@ -15,21 +15,20 @@ export const manDefinitions: Definitions = {
 };
 
 /**
- * What the build writes below dist/, by path: the man pages and the completions. `pages` has the sources by the names of the
- * pages, such as `vmspawn.1`. No program loads this.
+ * What the build writes below dist/, by path: man pages and completions. `pages` are the files of man/ by their names
+ * without `.md`, such as vmspawn.1. No program loads this.
  */
 export function documentation(
-  pages: { readonly [page: string]: string },
+  pages: { readonly [name: string]: string },
   version: string,
 ): Record<string, string> {
   const options = shownOptions();
+  const manuals = Object.entries(pages).map(([page, markup]) => [
+    `man/man${page.at(-1)}/${page}`,
+    renderMan(markup, options, version, page, manDefinitions),
+  ]);
   return {
-    ...Object.fromEntries(
-      Object.entries(pages).map(([page, markup]) => [
-        `man/man${page.at(-1)}/${page}`,
-        renderMan(markup, options, version, page, manDefinitions),
-      ]),
-    ),
+    ...Object.fromEntries(manuals),
     'completions/bash/vmspawn': bashCompletion(options),
     'completions/zsh/_vmspawn': zshCompletion(options),
     'completions/fish/vmspawn.fish': fishCompletion(options),

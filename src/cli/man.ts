@@ -1,11 +1,12 @@
 import { longForm } from './help.ts';
-import { groups, type Option } from './options/option.ts';
+import { groups, type Option, sections } from './options/option.ts';
 import { wrap } from './output.ts';
 
 /*
  * man(7) macros from a small markup, for the man page's source and for the man paragraphs of options:
  * `# SECTION`, `## Subsection`, paragraphs, `code`, _placeholder_, lines indented by four spaces as typed, and
- * definitions: lines that begin with `: ` after a line with the term. The line `{options}` stands for all options.
+ * definitions: lines that begin with `: ` after a line with the term. The line `{options}` stands for all options, and
+ * `{keys}` for the keys of settings files.
  */
 
 /** Titles of the manual's sections. */
@@ -52,6 +53,7 @@ function expand(block: string, definitions: Definitions): string[] {
 
 function renderBlock(block: string, options: readonly Option[]): string[] {
   if (block === '{options}') return renderOptions(options);
+  if (block === '{keys}') return renderKeys(options);
   if (block.startsWith('## ')) return [`.SS ${inline(block.slice(3))}`];
   if (block.startsWith('# ')) return [`.SH ${quotedWord(block.slice(2))}`];
   const [term = '', ...rest] = block.split('\n');
@@ -88,6 +90,38 @@ function renderOptions(options: readonly Option[]): string[] {
         else lines.push('.IP', ...renderParagraph(paragraph));
       }
       lines.push('.IP', `Added in version ${option.since}.`);
+    }
+  }
+  return lines;
+}
+
+/** A section for each section of a settings file, with its keys. */
+function renderKeys(options: readonly Option[]): string[] {
+  const lines: string[] = [];
+  for (const group of groups) {
+    const members = options.filter(
+      (option) => option.group === group && option.key !== null && option.hidden !== true,
+    );
+    if (members.length === 0) continue;
+    lines.push(`.SH "[${sections[group]?.toUpperCase()}] SECTION OPTIONS"`);
+    for (const option of members) {
+      const { argument, key, harmless, help } = option;
+      const trust =
+        harmless === true
+          ? ''
+          : harmless === 'unless-path'
+            ? ' From a file beside an image only without a path.'
+            : ' Not from a file beside an image.';
+      const list =
+        option.repeatable === true && !help.endsWith('; repeatable') ? ' May be given more than once.' : '';
+      const placeholder = argument === null ? 'BOOL' : argument.placeholder;
+      lines.push(
+        '.TP',
+        `\\fB${roff(`${key}=`)}\\fR${argumentMarkup(placeholder)}`,
+        ...filled(
+          `${help}. See \`--${option.name}${argument === null ? '' : '='}\` in vmspawn(1).${list}${trust}`,
+        ),
+      );
     }
   }
   return lines;

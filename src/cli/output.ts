@@ -1,5 +1,5 @@
 import type { Environment } from '../host/identity.ts';
-import { booleanWord } from './values.ts';
+import { booleanWord } from '../settings/quantities.ts';
 
 /**
  * Whether text may be coloured or bold: $SYSTEMD_COLORS decides by itself (a boolean or a number of colours; its

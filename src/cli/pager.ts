@@ -1,7 +1,7 @@
 import type * as childProcess from 'node:child_process';
 import { createRequire } from 'node:module';
 import type { Environment } from '../host/identity.ts';
-import { booleanWord } from './values.ts';
+import { booleanWord } from '../settings/quantities.ts';
 
 export interface PagerUse {
   /** Settings.pager. */

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { defaultSettings } from '../settings/defaults.ts';
+import { nearest } from '../settings/nearest.ts';
 import type { Settings } from '../settings/settings.ts';
-import { nearest } from './nearest.ts';
 import type { Action, Option } from './options/option.ts';
 import { options, shownOptions } from './options.ts';
 import { systemdOptions } from './others.ts';
@@ -23,12 +23,15 @@ export interface Spelling {
 /**
  * Reads the words after the program's name as getopt_long(3) does with a leading `+`: options end at the first word
  * that is none, or at `--`; what follows is for the kernel command line. Long options may be shortened as long as they
- * stay unique, short ones bundled. Relative paths become absolute from `cwd`.
+ * stay unique, short ones bundled. Relative paths become absolute from `cwd`. Settings are put into `base`.
  *
  * Throws UsageError. After --help or --version nothing can be wrong any more: what is asked for is help.
  */
-export function parseCommandLine(words: readonly string[], { cwd }: { readonly cwd: string }): CommandLine {
-  const settings = defaultSettings();
+export function parseCommandLine(
+  words: readonly string[],
+  { cwd, base = defaultSettings() }: { readonly cwd: string; readonly base?: Settings },
+): CommandLine {
+  const settings = base;
   let action: 'run' | Action = 'run';
   const apply = ({ option, name, fixed }: Spelling, value: string | null) => {
     if (option.effect.kind === 'action') {

@@ -1,22 +1,9 @@
 import { longestTimer } from '../settings/defaults.ts';
+import { bytesOf, timeSpanOf } from '../settings/quantities.ts';
 import type { Settings } from '../settings/settings.ts';
 import { type Place, refuse } from './values.ts';
 
 const mebibyte = 1024n ** 2n;
-const suffixes = ['', 'K', 'M', 'G', 'T', 'P', 'E'];
-
-/**
- * Bytes from a number with a suffix K, M, G, T, P or E (powers of 1024) and perhaps a decimal part, which is exact:
- * `1.5G`. Null for what is written otherwise.
- */
-export function bytesOf(value: string): bigint | null {
-  const match = /^([0-9]{1,20})(?:\.([0-9]{1,20}))?([KMGTPE]?)B?$/i.exec(value);
-  if (match === null) return null;
-  const [, whole = '', fraction = '', suffix = ''] = match;
-  const unit = 1024n ** BigInt(suffixes.indexOf(suffix.toUpperCase()));
-  return BigInt(whole) * unit + (BigInt(fraction || '0') * unit) / 10n ** BigInt(fraction.length);
-}
-
 const byteHint = 'Give a number with one of the suffixes K, M, G, T, P and E, for example 512M or 1.5G.';
 
 function parseMemory(text: string, value: string, what: string, place: Place): number {
@@ -62,41 +49,21 @@ export function parseRam(value: string, place: Place): Settings['ram'] {
   return max === size ? { size, max: null, slots: null } : { size, max, slots };
 }
 
-const units: readonly (readonly [milliseconds: number, names: readonly string[]])[] = [
-  [0.001, ['us', 'usec', '\u00b5s', '\u03bcs']],
-  [1, ['ms', 'msec']],
-  [1000, ['', 's', 'sec', 'second', 'seconds']],
-  [60_000, ['m', 'min', 'minute', 'minutes']],
-  [3_600_000, ['h', 'hr', 'hour', 'hours']],
-  [86_400_000, ['d', 'day', 'days']],
-  [604_800_000, ['w', 'week', 'weeks']],
-  [2_629_800_000, ['M', 'month', 'months']],
-  [31_557_600_000, ['y', 'year', 'years']],
-];
-
 /**
- * A time span as systemd.time(7) has it, in milliseconds rounded up: numbers with units that add up (`1min 30s`), a
- * number alone is seconds; null for `infinity`.
+ * A time span as systemd.time(7) has it, in milliseconds rounded up, at most what one timer holds; null for `infinity`.
  */
 export function parseTimeSpan(value: string, place: Place): number | null {
-  const text = value.trim();
-  if (text === 'infinity') return null;
-  const part = /\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z\u00b5\u03bc]*)/y;
-  let milliseconds = 0;
-  do {
-    const match = part.exec(text);
-    const unit = match === null ? undefined : units.find(([, names]) => names.includes(match[2] ?? ''));
-    if (match === null || unit === undefined) {
-      throw refuse(
-        place,
-        value,
-        'is no time span',
-        'Give seconds (90) or units that add up (1min 30s), or infinity.',
-      );
-    }
-    milliseconds += Number(match[1]) * unit[0];
-  } while (part.lastIndex < text.length);
-  milliseconds = Math.ceil(milliseconds);
+  const microseconds = timeSpanOf(value);
+  if (microseconds === null) {
+    throw refuse(
+      place,
+      value,
+      'is no time span',
+      'Give seconds (90) or units that add up (1min 30s), or infinity.',
+    );
+  }
+  if (microseconds === Number.POSITIVE_INFINITY) return null;
+  const milliseconds = Math.ceil(microseconds / 1000);
   if (milliseconds > longestTimer) {
     throw refuse(place, value, 'is longer than 24 days', 'Use infinity to wait without an end.');
   }

@@ -1,13 +1,14 @@
 import { UsageError } from '../errors.ts';
+import { nearest } from '../settings/nearest.ts';
+import { booleanWord } from '../settings/quantities.ts';
 import type { StatePath, Tristate } from '../settings/settings.ts';
-import { nearest } from './nearest.ts';
 
 /** Where a value was found. */
 export interface Place {
   /** How the option is named in a message, with its equals sign: `--ram=`, or `Ram=` in a settings file. */
   readonly label: string;
-  /** Absolute directory that relative paths start from. */
-  readonly cwd: string;
+  /** Absolute directory that relative paths start from; null where only absolute ones will do, in a settings file. */
+  readonly cwd: string | null;
 }
 
 /** A UsageError whose message is one sentence: the option with its value, then `predicate`. */
@@ -21,17 +22,6 @@ export function refuse(place: Place, value: string, predicate: string, hint?: st
 /** A value for a message: what is longer than a line is cut. */
 export function shortened(value: string): string {
   return value.length <= 100 ? value : `${value.slice(0, 97)}...`;
-}
-
-const yesWords = ['1', 'yes', 'y', 'true', 't', 'on'];
-const noWords = ['0', 'no', 'n', 'false', 'f', 'off'];
-
-/** systemd's boolean words, in any case (parse_boolean, systemd.syntax(7)); undefined for anything else. */
-export function booleanWord(value: string): boolean | undefined {
-  const word = value.toLowerCase();
-  if (yesWords.includes(word)) return true;
-  if (noWords.includes(word)) return false;
-  return undefined;
 }
 
 /** Throws UsageError for what is no boolean. */
@@ -118,6 +108,7 @@ export function parseMachineName(value: string, place: Place): string {
  */
 export function absolutePath(value: string, place: Place): string {
   if (value.includes('\0')) throw refuse(place, value, 'is no path because it holds a NUL character');
+  if (place.cwd === null && !value.startsWith('/')) throw refuse(place, value, 'is no absolute path');
   const joined = value.startsWith('/') ? value : `${place.cwd}/${value}`;
   const parts = joined.split('/').filter((part) => part !== '' && part !== '.');
   return `/${parts.join('/')}`;
@@ -139,9 +130,11 @@ export function parsePathWithSlash(value: string, words: readonly string[], plac
     place,
     value,
     `is none of ${words.join(', ')} and no path with a slash`,
-    near === null
-      ? `For a file of that name write ${place.label}./${shortened(value)}`
-      : `Did you mean ${near}?`,
+    near !== null
+      ? `Did you mean ${near}?`
+      : place.cwd === null
+        ? undefined
+        : `For a file of that name write ${place.label}./${shortened(value)}`,
   );
 }
 

@@ -37,8 +37,33 @@ export interface PassedKvm {
 export interface Identity {
   /** Runtime directory base: /run/vmspawn or $XDG_RUNTIME_DIR/vmspawn. */
   readonly runtimeBase: string;
+  /** Where all machines of this user have their locks, whichever manager they belong to. */
+  readonly lockDirectory: string;
   /** Sizes of the descriptor limit the program was started with. */
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };
+}
+
+/** systemd-machined of one manager. */
+export interface MachinedFacts {
+  readonly via: 'varlink' | 'dbus';
+  /** Path of its varlink socket, which need not exist. */
+  readonly socket: string;
+  /** It can make a scope for the machine (257 and newer). */
+  readonly allocatesUnits: boolean;
+  /** Its machines may have a control address, by which machinectl speaks to them (261 and newer). */
+  readonly controlAddress: boolean;
+}
+
+/** The service manager that the machine belongs to. */
+export interface ManagerFacts {
+  readonly kind: 'system' | 'user';
+  /** D-Bus address. */
+  readonly bus: string;
+  /** What it starts sees the same files as we do (mount namespaces). */
+  readonly sameMounts: boolean;
+  /** The unit that we run in, for --keep-unit. */
+  readonly ownUnit: string | null;
+  readonly machined: Usable<MachinedFacts>;
 }
 
 /** Everything that this host offers and that a plan depends on. Gathered once (launch/facts.ts). */
@@ -55,6 +80,9 @@ export interface HostFacts {
   readonly vsock: Usable<{ readonly device: string; readonly passed?: number }>;
   readonly qemu: Usable<QemuFacts>;
   readonly swtpm: Usable<SwtpmFacts>;
+  readonly manager: Usable<ManagerFacts>;
+  /** Words that run a mode of the early child's program, e.g. `stop`. */
+  readonly childCommand: readonly string[];
   readonly firmware: {
     /** The descriptor that --firmware=PATH names. */
     readonly named: FirmwareDescriptor | null;
@@ -69,6 +97,8 @@ export interface HostFacts {
     readonly graphical: boolean;
     /** $TERM when it may be passed on, else null. */
     readonly term: string | null;
+    /** Somebody can be asked: standard input is a terminal. */
+    readonly interactive: boolean;
   };
   /** Words of SYSTEMD_VMSPAWN_QEMU_EXTRA. */
   readonly extraQemuArguments: readonly string[];

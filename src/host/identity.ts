@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from './facts.ts';
+import type { ManagerChoice } from './manager-kind.ts';
 
 export type Environment = { readonly [name: string]: string | undefined };
 
@@ -14,10 +15,21 @@ export function runtimeBase(uid: number, environment: Environment): string {
   return directory?.startsWith('/') ? join(directory, 'vmspawn') : `/tmp/vmspawn-${uid}`;
 }
 
-/** Who runs us, and with which limits. `descriptorLimit` comes from sys/limits.ts. */
-export function identity(environment: Environment, descriptorLimit: Identity['descriptorLimit']): Identity {
-  const uid = process.getuid?.() ?? 0;
-  return { runtimeBase: runtimeBase(uid, environment), descriptorLimit };
+/**
+ * Who runs us, and with which limits. The manager's runtime directory, where there is one, is the machine's too: what it
+ * starts can clean up only there. `descriptorLimit` comes from sys/limits.ts.
+ */
+export function identity(
+  environment: Environment,
+  descriptorLimit: Identity['descriptorLimit'],
+  choice: ManagerChoice,
+): Identity {
+  const own = runtimeBase(process.getuid?.() ?? 0, environment);
+  return {
+    runtimeBase: choice.kind === 'none' ? own : join(choice.runtimeDirectory, 'vmspawn'),
+    lockDirectory: join(own, '.lock'),
+    descriptorLimit,
+  };
 }
 
 /** The host's machine ID (machine-id(5)); a host without one (a container) is told apart by its host name. */

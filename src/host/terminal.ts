@@ -9,5 +9,5 @@ export function probeTerminal(environment: Environment): HostFacts['terminal'] {
   // Only what can stand on a kernel command line; `unknown` is what agetty says when nobody knows.
   const tellable =
     term !== undefined && term !== 'unknown' && /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/.test(term);
-  return { graphical, term: isatty(1) && tellable ? term : null };
+  return { graphical, term: isatty(1) && tellable ? term : null, interactive: isatty(0) };
 }

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { childCommand, type Flavour } from '../child/child-program.ts';
 import { UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
+import type { Connections } from '../host/connections.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
+import type { ManagerChoice } from '../host/manager-kind.ts';
 import { nothingPassed, type PassedDevices } from '../host/passed.ts';
 import { probeQemu } from '../host/qemu.ts';
+import { probeServiceManager } from '../host/service-manager.ts';
 import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
@@ -21,6 +25,15 @@ import { originalDescriptorLimit } from '../sys/limits.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+export interface FactSources {
+  readonly choice: ManagerChoice;
+  readonly connections: Connections;
+  /** Which of the child's programs runs here. */
+  readonly flavour: Flavour;
+  /** Devices that the service manager has opened for us. */
+  readonly passed?: PassedDevices | undefined;
+}
+
 /**
  * Finds out, all at the same time and only as far as the settings need it, what a plan depends on. What is missing on
  * the host is a fact, not a failure; an image, kernel or initrd that cannot be read is one (ImageError), since the user
@@ -31,14 +44,14 @@ export async function gatherFacts(
   machine: string,
   environment: Environment,
   cache: FileFactCache,
-  passed: PassedDevices = nothingPassed,
+  { choice, connections, flavour, passed = nothingPassed }: FactSources,
 ): Promise<HostFacts> {
   const path = environment['PATH'] ?? defaultPath;
   const architecture = qemuArchitecture();
   const host = hostname();
   const home = environment['HOME'] ?? '/root';
   const { image, linux, firmware } = settings;
-  const [kvm, qemu, swtpm, found, named, imageFacts, kernel, initrds] = await Promise.all([
+  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds] = await Promise.all([
     settings.kvm === false
       ? { usable: false as const, reason: '--kvm=no was given' }
       : probeKvm({ cache, passed: passed.kvm }),
@@ -46,6 +59,13 @@ export async function gatherFacts(
     settings.tpm === false
       ? { usable: false as const, reason: '--tpm=no was given' }
       : probeSwtpm(path, cache),
+    probeServiceManager({
+      choice,
+      environment,
+      connections,
+      register: settings.register !== false,
+      daemons: settings.tpm !== false,
+    }),
     firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
     image === null
@@ -60,13 +80,15 @@ export async function gatherFacts(
   cache.save();
   return {
     architecture,
-    identity: identity(environment, originalDescriptorLimit()),
+    identity: identity(environment, originalDescriptorLimit(), choice),
     machineSeed: seed,
     runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,
     vsock: probeVsock(passed.vhostVsock),
     qemu,
     swtpm,
+    manager,
+    childCommand: childCommand(flavour, []),
     firmware: { ...found, named },
     image: imageFacts,
     kernel,

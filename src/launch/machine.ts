@@ -1,10 +1,15 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { programVersion } from '../assets.ts';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
+import { startingMachine } from '../control/machine.ts';
+import { serveControl } from '../control/server.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
+import { Connections } from '../host/connections.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
+import { chooseManager } from '../host/manager-kind.ts';
 import type { PassedDevices } from '../host/passed.ts';
-import type { RunningAuxiliary } from '../manager/manager.ts';
+import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
 import { makePlan } from '../plan/make-plan.ts';
@@ -57,8 +62,11 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
   }
 }
 
-async function attempt(request: StartRequest): Promise<RunningMachine> {
-  const { environment, signal } = request;
+async function attempt(wanted: StartRequest): Promise<RunningMachine> {
+  const start = new AbortController();
+  const signal = AbortSignal.any([wanted.signal, start.signal]);
+  const request = { ...wanted, signal };
+  const { environment } = request;
   await using stack = new DisposalStack();
   const { machine, settings } = await nameMachine(request.settings, environment);
   const places = openPlaces(environment);
@@ -69,23 +77,60 @@ async function attempt(request: StartRequest): Promise<RunningMachine> {
 
   // The child costs a few milliseconds of its own, which pass while the host is being looked at.
   const child = stack.use(startEarlyChild({ signal }));
-  const facts = await gatherFacts(settings, machine, environment, places.cache, request.passed);
+  const connections = stack.use(new Connections(signal));
+  const facts = await gatherFacts(settings, machine, environment, places.cache, {
+    choice: chooseManager(settings.manager, environment),
+    connections,
+    flavour: child.flavour,
+    passed: request.passed,
+  });
   const plan = makePlan(settings, facts, machine);
   for (const lock of plan.locks) locks.take(lock);
   for (const notice of plan.notices) request.notice(notice);
   giveUpIf(signal);
 
+  const manager = await makeManager(plan, connections, request);
+  // The runtime directory of a supervisor that was killed goes with its units, and ours must not go with it.
+  if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
-  await prepareState(plan, signal);
-  giveUpIf(signal);
+  stack.use(manager);
+  let controlled = startingMachine((reason) => start.abort(new Error(reason)));
+  manager.onRequest((wish) => {
+    if (wish === 'power-off') controlled.powerOff();
+    else controlled.reboot().catch(() => {});
+  });
+  // Closed before the manager takes its units back: a guard that is being stopped waits for that.
+  const control = stack.use(
+    await serveControl({ path: plan.control, version: programVersion(), machine: controlled }),
+  );
+  await bothSettled(manager.enter(child, signal), prepareState(plan, signal));
   const auxiliaries: RunningAuxiliary[] = [];
-  const manager = new ChildManager(environment);
   for (const auxiliary of plan.auxiliaries) {
     giveUpIf(signal);
     auxiliaries.push(stack.use(await manager.startAuxiliary(auxiliary, signal)));
   }
   giveUpIf(signal);
-  return await enterQemu(plan, child, auxiliaries, stack, request);
+  const running = await enterQemu(plan, child, manager, auxiliaries, stack, request);
+  controlled = running.controlled;
+  control.attach(controlled);
+  return running;
+}
+
+/** The code for service managers is loaded only where one looks after the machine. */
+async function makeManager(
+  plan: Plan,
+  connections: Connections,
+  { environment, notice }: StartRequest,
+): Promise<Manager> {
+  if (plan.manager === null) return new ChildManager(environment);
+  const { UnitManager } = await import('../manager/systemd.ts');
+  return new UnitManager({ plan: plan.manager, connections, environment, notice });
+}
+
+/** Both to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */
+async function bothSettled(...actions: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(actions)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 /** NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
@@ -105,6 +150,7 @@ async function prepareState({ nvram, tpmState }: Plan, signal: AbortSignal): Pro
 async function enterQemu(
   plan: Plan,
   child: EarlyChild,
+  manager: Manager,
   auxiliaries: readonly RunningAuxiliary[],
   stack: DisposalStack,
   { environment, signal, notice }: StartRequest,
@@ -138,7 +184,7 @@ async function enterQemu(
     descriptors.closePassed();
     await qmp.negotiate({ signal, timeout: greetingTimeout });
     giveUpIf(signal);
-    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, notice });
+    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, manager, notice });
     await qmp.execute('cont', undefined, { signal });
     machine.supervise(stack.move());
     return machine;

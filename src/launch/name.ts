@@ -37,6 +37,6 @@ export async function nameMachine(
 }
 
 /** Whether the user's own directories and manager count: as systemd has it, for everybody but root. */
-function isUserMode({ manager }: Settings): boolean {
+export function isUserMode({ manager }: Pick<Settings, 'manager'>): boolean {
   return manager === 'user' || (manager !== 'system' && process.getuid?.() !== 0);
 }

@@ -40,7 +40,7 @@ export async function startFailure(
   for (const auxiliary of auxiliaries) {
     const ended = await settledWithin(auxiliary.ended, 0);
     // With status 0 it has followed a QEMU that is gone.
-    if (ended !== null && ended !== cleanEnd) return auxiliaryDeath(auxiliary, ended);
+    if (ended !== null && ended !== cleanEnd) return await auxiliaryDeath(auxiliary, ended);
   }
   if (error instanceof VmspawnError && !(error instanceof QemuError)) return error;
   const exit = await settledWithin(child.exited, deathTimeout);
@@ -54,11 +54,12 @@ export async function startFailure(
   });
 }
 
-/** The error for a daemon that is gone though the machine needs it. */
-export function auxiliaryDeath(auxiliary: RunningAuxiliary, ended: string): AuxiliaryError {
-  const words = auxiliary.lastWords().trim();
+/** The error for a daemon that is gone though the machine needs it: its unit, how it ended, its last words. */
+export async function auxiliaryDeath(auxiliary: RunningAuxiliary, ended: string): Promise<AuxiliaryError> {
+  const words = (await auxiliary.lastWords()).trim();
+  const unit = auxiliary.unit === null ? '' : ` (${auxiliary.unit})`;
   return new AuxiliaryError(
-    `${auxiliary.plan.description} ${auxiliary.plan.name} ended with ${ended}${words === '' ? '' : `: ${words}`}`,
+    `${auxiliary.plan.description} ${auxiliary.plan.name}${unit} ended with ${ended}${words === '' ? '' : `: ${words}`}`,
     { required: auxiliary.plan.required },
   );
 }

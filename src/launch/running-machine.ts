@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { EarlyChild } from '../child/early-child.ts';
+import { type ControlledMachine, runningMachine } from '../control/machine.ts';
 import type { DisposalStack } from '../disposal.ts';
 import { QemuError, type VmspawnError } from '../errors.ts';
-import type { RunningAuxiliary } from '../manager/manager.ts';
+import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
 import type { QmpEvent } from '../qemu/messages.ts';
 import type { Qmp } from '../qemu/qmp.ts';
@@ -23,6 +24,7 @@ export interface MachineParts {
   readonly qmp: Qmp;
   readonly console: Duplex | null;
   readonly auxiliaries: readonly RunningAuxiliary[];
+  readonly manager: Pick<Manager, 'terminating'>;
   notice(notice: Notice): void;
 }
 
@@ -79,11 +81,33 @@ export class RunningMachine implements AsyncDisposable {
 
   /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
   requestShutdown(reason: string): void {
+    const first = !this.shuttingDown;
     this.#ladder.request(reason);
+    // machinectl's terminate looks like any other stop; it does not want the guest to be asked.
+    if (first) {
+      void this.#parts.manager.terminating().then((now) => {
+        if (now && this.#ladder.step === 'powerdown') this.end('Termination requested');
+      });
+    }
     // Not for a machine that is gone, which nobody would tell to stop pressing.
     if (this.#ladder.step === 'powerdown') {
       this.#pressing ??= setInterval(() => this.#pressAgain(), pressInterval);
     }
+  }
+
+  /** Somebody has asked the machine to end. */
+  get shuttingDown(): boolean {
+    return this.#ladder.step !== 'idle';
+  }
+
+  /** The machine for whoever controls it from outside; a power-off that is asked for twice is not less gentle. */
+  get controlled(): ControlledMachine {
+    return runningMachine(this.#parts.qmp, {
+      powerOff: () => {
+        if (!this.shuttingDown) this.requestShutdown('Power-off requested');
+      },
+      terminate: () => this.end('Termination requested'),
+    });
   }
 
   /** Lets a paused machine go on, e.g. after a full disk has got room again. */
@@ -137,10 +161,11 @@ export class RunningMachine implements AsyncDisposable {
     const ended = await Promise.race([auxiliary.ended, child.exited.then(() => null)]);
     if (ended === null || this.#guest.shutdown !== null) return;
     if ((await settledWithin(child.exited, qemuLag)) !== null) return;
-    this.#failure ??= auxiliaryDeath(auxiliary, ended);
+    const death = await auxiliaryDeath(auxiliary, ended);
+    this.#failure ??= death;
     this.#parts.notice({
       level: 'warning',
-      text: `${this.#failure.message}; the machine is shut down.`,
+      text: `${death.message}; the machine is shut down.`,
       event: 'auxiliary-died',
     });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);

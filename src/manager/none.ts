@@ -23,6 +23,18 @@ export class ChildManager implements Manager {
     this.#environment = environment;
   }
 
+  async clear(): Promise<void> {}
+
+  async enter(): Promise<void> {}
+
+  onRequest(): void {}
+
+  async terminating(): Promise<boolean> {
+    return false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
   async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
     await using stack = new DisposalStack();
     try {
@@ -46,8 +58,9 @@ export class ChildManager implements Manager {
       const owned = stack.move();
       return {
         plan,
+        unit: null,
         ended: child.exited.then(exitInWords),
-        lastWords: () => child.stderrTail.last(3).join('; '),
+        lastWords: async () => child.stderrTail.last(3).join('; '),
         [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
       };
     } catch (error) {

@@ -4,6 +4,7 @@ import type { HostFacts, QemuFacts } from '../host/facts.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { Settings } from '../settings/settings.ts';
 import { planAccelerator } from './accelerator.ts';
+import { auxiliaryUnits } from './auxiliary-units.ts';
 import { planConsole } from './console.ts';
 import { Draft } from './draft.ts';
 import { planRootDisk } from './drives.ts';
@@ -11,6 +12,7 @@ import { planFirmware } from './firmware.ts';
 import { generationId, machineUuid } from './identity.ts';
 import { planKernel } from './kernel.ts';
 import { planLocks } from './locks.ts';
+import { planManager, sliceOf } from './manager.ts';
 import { planNetwork } from './network.ts';
 import { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
@@ -47,21 +49,28 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const kernel = planKernel(settings, facts, firmware, draft);
   if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
   planNetwork(settings, facts, draft, pci);
-  planVsock(settings, facts, draft, pci);
+  const vsockCid = planVsock(settings, facts, draft, pci);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
-  if (settings.manager === 'system' || settings.manager === 'user') {
-    draft.notice(`--manager=${settings.manager}: this version does not use service managers yet.`);
-  }
   if (settings.notifyReady === true) {
     draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
   }
 
-  for (const auxiliary of tpm === null ? [] : [tpm.auxiliary])
-    checkSocketPath(auxiliary.socket.path, machine);
+  const uuid = settings.uuid ?? machineUuid(facts);
+  const control = join(runtimeDirectory, 'control');
+  const manager = planManager({ settings, facts, machine, uuid, vsockCid, runtimeDirectory, control });
+  const scope = manager?.scope ?? null;
+  // What the manager starts must see our files; in our own unit daemons are our children.
+  const managed = manager !== null && scope !== null && facts.manager.usable && facts.manager.sameMounts;
+  const auxiliaries = (tpm === null ? [] : [tpm.auxiliary]).map((auxiliary) => ({
+    ...auxiliary,
+    units: managed ? auxiliaryUnits(auxiliary, machine, manager, scope, sliceOf(settings)) : null,
+  }));
+  for (const path of [control, ...auxiliaries.map(({ socket }) => socket.path)])
+    checkSocketPath(path, machine);
 
   const configuration: QemuConfiguration = {
     name: machine,
-    uuid: settings.uuid ?? machineUuid(facts),
+    uuid,
     machine: { type: machineType.name, properties: draft.machineProperties },
     accelerator: { name: accelerator.name, properties: accelerator.properties },
     cpu: accelerator.cpu,
@@ -90,12 +99,14 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     format: 1,
     machine,
     runtimeDirectory,
-    lockDirectory: join(facts.identity.runtimeBase, '.lock'),
+    control,
+    manager,
+    lockDirectory: facts.identity.lockDirectory,
     locks: planLocks(machine, facts, nvram, tpmState),
     notices: draft.notices,
     nvram,
     tpmState,
-    auxiliaries: tpm === null ? [] : [tpm.auxiliary],
+    auxiliaries,
     descriptors: draft.descriptors,
     qemu: { binary: qemu.binary, configuration, environment: {} },
     console,

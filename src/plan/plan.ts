@@ -1,3 +1,4 @@
+import type { UnitProperty } from '../dbus/property.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { ConsoleMode } from '../settings/settings.ts';
 
@@ -49,6 +50,50 @@ export interface PlannedAuxiliary {
   readonly socket: { readonly kind: 'listening'; readonly path: string };
   /** The machine cannot run without it; otherwise its loss at start is a notice. */
   readonly required: boolean;
+  /** The units that the service manager starts it as; null where it is a child of ours. */
+  readonly units: { readonly socket: PlannedUnit; readonly service: PlannedUnit } | null;
+}
+
+/** A transient unit, with its properties as the manager's D-Bus interface has them (org.freedesktop.systemd1(5)). */
+export interface PlannedUnit {
+  readonly name: string;
+  readonly properties: readonly UnitProperty[];
+}
+
+/** What systemd-machined is told about the machine (systemd-machined.service(8)). */
+export interface PlannedRegistration {
+  /** `--register=yes`: the machine does not run without. */
+  readonly required: boolean;
+  readonly via: 'varlink' | 'dbus';
+  /** machined's varlink socket. */
+  readonly socket: string;
+  /** Fields of io.systemd.Machine.Register, without the leader, which does not exist yet. */
+  readonly fields: {
+    readonly name: string;
+    readonly id: string;
+    readonly service: string;
+    readonly class: 'vm';
+    readonly vSockCid?: number;
+    readonly controlAddress?: string;
+    readonly allowInteractiveAuthentication?: boolean;
+  };
+  /**
+   * Who is registered as the leader: QEMU, or a process of ours that passes on the signals by which machinectl speaks to
+   * a machine without a control address.
+   */
+  readonly leader: 'qemu' | 'relay';
+}
+
+/** The machine's place among the units of a service manager. */
+export interface PlannedManager {
+  readonly kind: 'system' | 'user';
+  /** Address of its D-Bus bus. */
+  readonly bus: string;
+  /** Made by machined together with the registration, or by the manager; null: we stay in our own unit. */
+  readonly scope: (PlannedUnit & { readonly via: 'varlink' | 'dbus' }) | null;
+  /** Powers the guest off before the scope is stopped, and takes the runtime directory with it. */
+  readonly guard: PlannedUnit | null;
+  readonly registration: PlannedRegistration | null;
 }
 
 /** A lock file to hold as long as the machine lives. */
@@ -78,6 +123,10 @@ export interface Plan {
   readonly format: 1;
   readonly machine: string;
   readonly runtimeDirectory: string;
+  /** Path of the varlink socket on which the machine is controlled. */
+  readonly control: string;
+  /** null: nobody but us looks after the machine. */
+  readonly manager: PlannedManager | null;
   readonly lockDirectory: string;
   /** Names of the lock files to hold, with what each stands for in words. The machine's own name comes first. */
   readonly locks: readonly PlannedLock[];

@@ -1,8 +1,13 @@
 import { UsageError } from '../errors.ts';
 import type { Settings } from '../settings/settings.ts';
+import { unitProperty } from './unit-properties.ts';
 
-/** Throws UsageError where a slice or properties are wanted of a scope that nobody can give them to. */
+/**
+ * Throws UsageError where a slice or properties are wanted of a scope that nobody can give them to, and for a property
+ * that no scope has or whose value is of another type.
+ */
 export function checkScopeOptions({ slice, properties, keepUnit, scope }: Settings): void {
+  for (const { name, value } of properties) unitProperty(name, value);
   const [property] = properties;
   const wanted =
     slice !== null

@@ -8,7 +8,7 @@ import { besideImage } from './state.ts';
 
 export interface PlannedTpm {
   readonly state: PlannedTpmState;
-  readonly auxiliary: PlannedAuxiliary;
+  readonly auxiliary: Omit<PlannedAuxiliary, 'units'>;
 }
 
 /** Device models by architecture; no entry: QEMU has no TPM there that swtpm can serve. */

@@ -6,10 +6,11 @@ import { vsockCid } from './identity.ts';
 import type { PciLayout } from './pci.ts';
 
 /**
- * A vsock device where the user insists on one. Nothing of ours listens on it yet, so `auto` goes without.
+ * A vsock device where the user insists on one, its CID or null. Nothing of ours listens on it yet, so `auto` goes
+ * without.
  */
-export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pci: PciLayout): void {
-  if (settings.vsock !== true) return;
+export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pci: PciLayout): number | null {
+  if (settings.vsock !== true) return null;
   if (!facts.vsock.usable) throw new HostError(`--vsock=yes cannot be met: ${facts.vsock.reason}`);
   const { device, passed } = facts.vsock;
   const fd = draft.descriptor(
@@ -17,11 +18,13 @@ export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pc
       ? { kind: 'file', path: device, access: 'read-write', identity: null }
       : { kind: 'inherit', source: passed },
   );
+  const cid = vsockCid(facts);
   draft.devices.push({
     driver: 'vhost-vsock-pci',
     id: 'vsock0',
     ...pci.integrated(),
-    'guest-cid': vsockCid(facts),
+    'guest-cid': cid,
     vhostfd: String(fd),
   });
+  return cid;
 }

@@ -1,10 +1,6 @@
-/** What came over a QMP connection is no QMP; `detail` tells what it was. */
-export class FramingError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'FramingError';
-  }
-}
+import { decodeUtf8, Framer } from '../sys/framing.ts';
+
+export { FramingError } from '../sys/framing.ts';
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -14,18 +10,20 @@ const CARRIAGE_RETURN = 0x0d;
  * `limit` bytes of an unfinished line.
  */
 export class LineFramer {
-  /** Bytes that a line may have; may be changed between two chunks. */
-  limit: number;
-  #pieces: Buffer[] = [];
-  #size = 0;
+  readonly #framer: Framer;
 
   constructor(limit: number) {
-    this.limit = limit;
+    this.#framer = new Framer({ delimiter: LINE_FEED, limit, noun: 'line' });
+  }
+
+  /** Bytes that a line may have; may be changed between two lines. */
+  set limit(bytes: number) {
+    this.#framer.limit = bytes;
   }
 
   /** Bytes of the line that has not ended yet. */
   get pending(): number {
-    return this.#size;
+    return this.#framer.pending;
   }
 
   /**
@@ -33,36 +31,10 @@ export class LineFramer {
    * be changed between two lines of a chunk. Throws FramingError for a line that is too long or no UTF-8; nothing can be read after that.
    */
   *push(chunk: Buffer): Generator<string, void, void> {
-    let start = 0;
-    for (;;) {
-      const end = chunk.indexOf(LINE_FEED, start);
-      const piece = chunk.subarray(start, end === -1 ? undefined : end);
-      if (this.#size + piece.length > this.limit) {
-        this.#pieces = [];
-        throw new FramingError(`a line of more than ${this.limit} bytes`);
-      }
-      if (end === -1) {
-        if (piece.length > 0) this.#pieces.push(piece);
-        this.#size += piece.length;
-        return;
-      }
-      const line = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
-      this.#pieces = [];
-      this.#size = 0;
-      start = end + 1;
-      const text = decode(line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line);
+    this.#framer.feed(chunk);
+    for (let line = this.#framer.next(); line !== null; line = this.#framer.next()) {
+      const text = decodeUtf8(line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line, 'line');
       if (text !== '') yield text;
     }
-  }
-}
-
-let decoder: InstanceType<typeof TextDecoder> | undefined;
-
-function decode(line: Buffer): string {
-  decoder ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  try {
-    return decoder.decode(line);
-  } catch (error) {
-    throw new FramingError('a line that is not UTF-8', { cause: error });
   }
 }

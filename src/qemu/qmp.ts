@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { Waiters } from '../sys/waiters.ts';
 import {
   type CommandArguments,
   type CommandName,
@@ -16,7 +17,6 @@ import {
   type QmpGreeting,
   type QmpMessage,
 } from './messages.ts';
-import { Waiters } from './waiters.ts';
 
 const MEBIBYTE = 1024 ** 2;
 const ORDINARY_LINE = MEBIBYTE;

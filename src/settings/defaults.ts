@@ -8,6 +8,7 @@ import type { Settings } from './settings.ts';
 export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
 export const imageFormats = ['raw', 'qcow2'] as const;
 export const managerNames = ['auto', 'system', 'user', 'none'] as const;
+export const settingsFileModes = ['yes', 'no', 'override', 'trusted'] as const;
 export const scopeInterfaces = ['auto', 'varlink', 'dbus'] as const;
 export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
 
@@ -21,6 +22,7 @@ export function defaultSettings(): Settings {
     imageFormat: null,
     machine: null,
     uuid: null,
+    settingsFile: 'yes',
     cpus: 1,
     ram: { size: 2 * 1024 ** 3, max: null, slots: null },
     kvm: 'auto',

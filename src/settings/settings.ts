@@ -6,6 +6,7 @@ import {
   longestTimer,
   managerNames,
   scopeInterfaces,
+  settingsFileModes,
 } from './defaults.ts';
 
 /** yes, no, or `auto`: what systemd calls a tri-state. */
@@ -20,7 +21,7 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces };
+export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces, settingsFileModes };
 
 const bytes = z.number().check(z.int(), z.positive());
 
@@ -35,6 +36,8 @@ export const settingsSchema = z.object({
   imageFormat: z._default(z.nullable(z.enum(imageFormats)), null),
   machine: z._default(z.nullable(z.string()), null),
   uuid: z._default(z.nullable(z.string()), null),
+  /** Whether NAME.vmspawn is read, and what of it counts. */
+  settingsFile: z._default(z.enum(settingsFileModes), 'yes'),
   cpus: z._default(z.number().check(z.int(), z.positive()), 1),
   ram: z._default(
     z.object({

@@ -196,6 +196,8 @@ export class DescriptorStream extends Duplex {
       const all = status < 0 || events === undefined;
       if ((all || events.writable) && this.#unfinished !== undefined) this.#unfinished();
       if ((all || events.readable || events.disconnect) && this.#reading && !this.destroyed) this.#receive();
+      // libuv stops a handle whose poll failed, as it does when the peer left without having read everything.
+      if (status < 0) this.#watch();
     } catch (error) {
       // An exception here would stop all further polling in the process; so it goes on from the event loop.
       setImmediate(() => {

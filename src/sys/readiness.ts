@@ -7,12 +7,12 @@ const pollCall = libc<[Buffer, number, number], number>('int poll(void *, unsign
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
-/** POLLIN and EPOLLIN, POLLOUT and EPOLLOUT are the same numbers. */
-const masks = { readable: 1, writable: 4 } as const;
+/** POLLIN and EPOLLIN, POLLOUT and EPOLLOUT are the same numbers; a hang-up is told without being asked for. */
+const masks = { readable: 1, writable: 4, hangUp: 0 } as const;
 
 export type Direction = keyof typeof masks;
 
-/** Tells when a descriptor can be read or written. Starts stopped; keeps the event loop alive while it is started. */
+/** Tells when a descriptor can be read or written, or that its peer is gone. Starts stopped; keeps the event loop alive while it is started. */
 export interface Readiness extends Disposable {
   start(): void;
   stop(): void;

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { closeSync, fchmodSync, lstatSync, rmSync } from 'node:fs';
 import { check, libc } from './koffi.ts';
 import { unixAddress } from './unix-address.ts';
 
@@ -50,7 +50,8 @@ export function listenUnix(
     [Symbol.dispose]() {
       listener.releaseDescriptor();
       const now = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-      if (now?.isSocket() && now.ino === inode) unlinkSync(path);
+      // Its directory may be removed by a service manager at the same moment.
+      if (now?.isSocket() && now.ino === inode) rmSync(path, { force: true });
     },
     async [Symbol.asyncDispose]() {
       listener[Symbol.dispose]();

@@ -72,6 +72,14 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--uuid=3d1bd3f5-6c254b9e-a34e-58a1d5b1f5a8'], error: 'is no UUID.' },
     { words: ['--uuid={3d1bd3f5-6c25-4b9e-a34e-58a1d5b1f5a8}'], error: 'is no UUID.' },
   ],
+  settings: [
+    { words: ['--settings=no'], settings: { settingsFile: 'no' } },
+    { words: ['--settings=override'], settings: { settingsFile: 'override' } },
+    { words: ['--settings', 'trusted'], settings: { settingsFile: 'trusted' } },
+    { words: ['--settings=off', '--settings=on'], settings: {} },
+    { words: ['--settings=trust'], error: '--settings=trust is none of yes, no, override, trusted.' },
+    { words: ['--settings='], error: '--settings= is none of yes, no, override, trusted.' },
+  ],
   cpus: [
     { words: ['--cpus=4'], settings: { cpus: 4 } },
     { words: ['--cpus=4096'], settings: { cpus: 4096 } },
@@ -325,8 +333,8 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
       },
     },
     {
-      words: ['--property=A=1', '--property=', '--property=B='],
-      settings: { properties: [{ name: 'B', value: '' }] },
+      words: ['--property=IOWeight=1', '--property=', '--property=Description='],
+      settings: { properties: [{ name: 'Description', value: '' }] },
     },
     ...['MemoryMax', '=1', 'A=\0'].map((text) => ({
       words: [`--property=${text}`],

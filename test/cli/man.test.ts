@@ -6,8 +6,11 @@ import { asset } from '../../src/assets.ts';
 import { manDefinitions } from '../../src/cli/documentation.ts';
 import { journalFields, lifecycle } from '../../src/cli/lifecycle.ts';
 import { renderMan } from '../../src/cli/man.ts';
+import { sections } from '../../src/cli/options/option.ts';
 import { options } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
+import { applySettingsFile } from '../../src/cli/settings-keys.ts';
+import { defaultSettings } from '../../src/settings/defaults.ts';
 
 const source = readFileSync(asset('man', 'vmspawn.1.md'), 'utf8');
 const page = renderMan(source, options, '1.2.3');
@@ -79,6 +82,42 @@ suite('vmspawn(1)', () => {
         options.some((option) => option.name === name),
         name,
       );
+  });
+});
+
+suite('vmspawn.settings(5)', () => {
+  const settings = renderMan(
+    readFileSync(asset('man', 'vmspawn.settings.5.md'), 'utf8'),
+    options,
+    '1.2.3',
+    'vmspawn.settings.5',
+  );
+
+  test('groff and mandoc have nothing to say about it', () => {
+    const groff = execaSync('groff', ['-ww', '-man', '-Tascii', '-P-c', '-rLL=100n'], { input: settings });
+    assert.equal(groff.stderr, '');
+    const { stdout } = execaSync('mandoc', ['-Tlint', '-Wstyle'], { input: settings, reject: false });
+    assert.equal(stdout, '');
+  });
+
+  test('every key stands in its section', () => {
+    for (const { key, group, hidden } of options) {
+      if (key === null) continue;
+      const section = `.SH "[${sections[group]?.toUpperCase()}] SECTION OPTIONS"`;
+      const [, body = ''] = settings.split(section);
+      const keys = body.split('\n.SH ')[0] ?? '';
+      assert.equal(keys.includes(`\n\\fB${key}=\\fR`), hidden !== true, key);
+    }
+  });
+
+  test('the example is a settings file', () => {
+    const source = readFileSync(asset('man', 'vmspawn.settings.5.md'), 'utf8');
+    const example = /# EXAMPLE\n[\s\S]*?(?=\n# )/.exec(source)?.[0] ?? '';
+    const lines = [...example.matchAll(/^ {4}(.*)$/gm)].map(([, line]) => line);
+    const content = Buffer.from(lines.join('\n'));
+    const result = defaultSettings();
+    assert.deepEqual(applySettingsFile({ path: '/f', content }, result, true), []);
+    assert.equal(result.image, '/srv/images/web.qcow2');
   });
 });
 

@@ -13,6 +13,8 @@ const files = documentation({ 'vmspawn.1': readFileSync(asset('man', 'vmspawn.1.
 
 /** What a file about a machine has no use for: how to show things, and what is decided before the file is found. */
 const withoutKey = [
+  'machine',
+  'settings',
   'dry-run',
   'json',
   'system',

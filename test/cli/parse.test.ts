@@ -119,6 +119,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     imageFormat: fc.constantFrom(null, 'raw', 'qcow2'),
     machine: fc.option(fc.stringMatching(/^[a-z0-9]{1,20}(\.[a-z0-9]{1,20}){0,2}$/)),
     uuid: fc.option(fc.uuid()),
+    settingsFile: fc.constantFrom('yes', 'no', 'override', 'trusted'),
     cpus: fc.integer({ min: 1, max: 4096 }),
     ram: fc.oneof(
       mebibytes.map((size) => ({ size: size * 1024 ** 2, max: null, slots: null })),
@@ -194,6 +195,7 @@ function render(settings: Settings): string[] {
   give('image-format', settings.imageFormat);
   give('machine', settings.machine);
   give('uuid', settings.uuid);
+  give('settings', settings.settingsFile);
   give('cpus', settings.cpus);
   const { size, max, slots } = settings.ram;
   give('ram', max === null ? size : `${size}:${max}:${slots}`);

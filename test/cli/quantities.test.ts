@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bytesOf, parseRam, parseTimeSpan } from '../../src/cli/quantities.ts';
+import { parseRam, parseTimeSpan } from '../../src/cli/quantities.ts';
 import { UsageError } from '../../src/errors.ts';
+import { bytesOf } from '../../src/settings/quantities.ts';
 
 const place = { label: '--x=', cwd: '/' };
 

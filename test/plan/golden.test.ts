@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
 import { VmspawnError } from '../../src/errors.ts';
 import type { HostFacts } from '../../src/host/facts.ts';
+import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import { renderArguments } from '../../src/qemu/arguments.ts';
 import type { SettingsInput } from '../../src/settings/settings.ts';
 import * as hosts from './hosts.ts';
-import { settings } from './hosts.ts';
+import { managed, settings } from './hosts.ts';
 
 const directory = asset('test', 'golden', 'plans');
 const update = process.env['UPDATE_GOLDEN'] === '1';
@@ -130,8 +131,42 @@ const cases: { readonly [name: string]: Case } = {
     host: { ...debian12, terminal: bare.terminal },
     settings: { console: 'gui' },
   },
+  'manager-252': { host: managed(debian12, 'v252') },
+  'manager-257': { host: managed(debian12, 'v257') },
+  'manager-262': { host: managed(forky, 'v262') },
+  'manager-262-slice-property': {
+    host: managed(forky, 'v262'),
+    settings: { slice: 'vms.slice', properties: [{ name: 'MemoryMax', value: '1G' }] },
+  },
+  'manager-262-scope-dbus': { host: managed(forky, 'v262'), settings: { scope: 'dbus' } },
+  'manager-257-scope-varlink': { host: managed(debian12, 'v257'), settings: { scope: 'varlink' } },
+  'manager-252-scope-varlink': { host: managed(debian12, 'v252'), settings: { scope: 'varlink' } },
+  'manager-scope-varlink-unregistered': {
+    host: managed(forky, 'v262'),
+    settings: { scope: 'varlink', register: false },
+  },
+  'manager-no-machined': { host: managed(debian12, null) },
+  'manager-no-machined-register': { host: managed(debian12, null), settings: { register: true } },
+  'manager-register-no': { host: managed(forky, 'v262'), settings: { register: false } },
+  'manager-register-yes': { host: managed(forky, 'v262'), settings: { register: true } },
+  'manager-no-ask-password': { host: managed(forky, 'v262'), settings: { askPassword: false } },
+  'manager-vsock': { host: managed(forky, 'v262'), settings: { vsock: true } },
+  'manager-user-262': { host: managed(forky, 'v262', { kind: 'user' }) },
+  'manager-user-252': { host: managed(debian12, null, { kind: 'user' }) },
+  'manager-other-mounts': { host: managed(debian12, 'v262', { sameMounts: false }) },
+  'manager-shutdown-timeout-infinity': { host: managed(forky, 'v262'), settings: { shutdownTimeout: null } },
+  'keep-unit': {
+    host: managed(forky, 'v262', { ownUnit: 'vmspawn@x.service' }),
+    settings: { keepUnit: true },
+  },
+  'keep-unit-outside': { host: managed(forky, 'v262', { ownUnit: null }), settings: { keepUnit: true } },
+  'register-yes-without-manager': { host: debian12, settings: { register: true } },
+  'slice-without-manager': { host: debian12, settings: { slice: 'a.slice' } },
   'manager-user': { host: debian12, settings: { manager: 'user' } },
   'console-headless': { host: debian12, settings: { console: 'headless' } },
+  'property-unknown': { host: debian12, settings: { properties: [{ name: 'MemoryMaximum', value: '1G' }] } },
+  'property-type': { host: debian12, settings: { properties: [{ name: 'MemoryMax', value: 'lots' }] } },
+  'property-slice': { host: debian12, settings: { properties: [{ name: 'Slice', value: 'a.slice' }] } },
   'keep-unit-slice': { host: debian12, settings: { keepUnit: true, slice: 'a.slice' } },
   'keep-unit-property': {
     host: debian12,
@@ -213,7 +248,7 @@ function render({ host, settings: input, machine }: Case): string {
     const words = renderArguments(plan.qemu.configuration);
     const lines = words.map((word) => (word.startsWith('-') ? word : `    ${word}`));
     const rest = { ...plan, qemu: { ...plan.qemu, configuration: undefined } };
-    return `${plan.qemu.binary}\n${lines.join('\n')}\n\n${JSON.stringify(rest, null, 2)}\n`;
+    return `${plan.qemu.binary}\n${lines.join('\n')}\n\n${planAsJson(rest)}`;
   } catch (error) {
     if (!(error instanceof VmspawnError)) throw error;
     return `${error.name}: ${error.message}\n${error.hint ?? '(no hint)'}\n`;

@@ -1,5 +1,5 @@
 import type { FirmwareDescriptor } from '../../src/firmware/descriptor.ts';
-import type { HostFacts } from '../../src/host/facts.ts';
+import type { HostFacts, MachinedFacts, ManagerFacts } from '../../src/host/facts.ts';
 import type { ImageFacts, ImageLayer } from '../../src/image/facts.ts';
 import { type Settings, type SettingsInput, settingsSchema } from '../../src/settings/settings.ts';
 
@@ -88,6 +88,7 @@ export const debian12: HostFacts = {
   architecture: 'x86_64',
   identity: {
     runtimeBase: '/run/vmspawn',
+    lockDirectory: '/run/vmspawn/.lock',
     descriptorLimit: { soft: 1024, hard: 524288 },
   },
   machineSeed: '0123456789abcdef'.repeat(4),
@@ -108,6 +109,8 @@ export const debian12: HostFacts = {
     schema: [],
   },
   swtpm: { usable: true, binary: '/usr/bin/swtpm', setup: '/usr/bin/swtpm_setup', version: [0, 7, 1] },
+  manager: { usable: false, reason: 'systemd does not run this host' },
+  childCommand: ['/usr/lib/vmspawn/dist/vmspawn-child'],
   firmware: {
     named: null,
     descriptors: [enrolled, secure, plain, stateless, inMemory, seabios],
@@ -116,7 +119,7 @@ export const debian12: HostFacts = {
   image: rawImage,
   kernel: null,
   initrds: [],
-  terminal: { graphical: true, term: 'xterm-256color' },
+  terminal: { graphical: true, term: 'xterm-256color', interactive: true },
   extraQemuArguments: [],
 };
 
@@ -138,16 +141,52 @@ export const forky: HostFacts = {
   },
 };
 
+/** machined of systemd 252, which has no varlink; of 257, which has no control addresses; and of 262. */
+export const machined = {
+  v252: { via: 'dbus', allocatesUnits: false, controlAddress: false },
+  v257: { via: 'varlink', allocatesUnits: true, controlAddress: false },
+  v262: { via: 'varlink', allocatesUnits: true, controlAddress: true },
+} as const;
+
+/** A host whose service manager is systemd, with a machined of some version, or none. */
+export function managed(
+  host: HostFacts,
+  version: keyof typeof machined | null,
+  change: Partial<ManagerFacts> = {},
+): HostFacts {
+  const kind = change.kind ?? 'system';
+  const run = kind === 'system' ? '/run' : '/run/user/1000';
+  const facts: MachinedFacts | null =
+    version === null ? null : { ...machined[version], socket: `${run}/systemd/machine/io.systemd.Machine` };
+  return {
+    ...host,
+    identity: { ...host.identity, runtimeBase: `${run}/vmspawn` },
+    manager: {
+      usable: true,
+      kind,
+      bus: kind === 'system' ? 'unix:path=/run/dbus/system_bus_socket' : 'unix:path=/run/user/1000/bus',
+      sameMounts: true,
+      ownUnit: 'session-1.scope',
+      machined:
+        facts === null
+          ? { usable: false, reason: 'systemd-machined cannot be started (not found)' }
+          : { usable: true, ...facts },
+      ...change,
+    },
+  };
+}
+
 /** A container: no terminal, no TPM emulator, no firmware, an ordinary user. */
 export const bare: HostFacts = {
   ...debian12,
   identity: {
     runtimeBase: '/run/user/1000/vmspawn',
+    lockDirectory: '/run/user/1000/vmspawn/.lock',
     descriptorLimit: { soft: 1024, hard: 1024 },
   },
   swtpm: { usable: false, reason: 'swtpm is not installed (Debian package swtpm)' },
   firmware: { named: null, descriptors: [], problems: [] },
-  terminal: { graphical: false, term: null },
+  terminal: { graphical: false, term: null, interactive: false },
 };
 
 export const arm: HostFacts = {

@@ -137,6 +137,20 @@ test('a peer that is gone is an EPIPE error for writers and an end for readers; 
   d.destroy();
 });
 
+test('what a peer sent before it left is read to the end, although it had not read everything itself', async () => {
+  const [a, b] = pair();
+  a.write('unread');
+  b.write('x'.repeat(200_000));
+  b.destroy();
+  let length = 0;
+  a.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+  });
+  a.on('error', () => {});
+  await once(a, 'close');
+  assert.equal(length, 200_000);
+});
+
 test('disposal in the middle of a write rejects it and closes the descriptor', async () => {
   const before = openDescriptors();
   const [a, b] = pair();

@@ -41,6 +41,7 @@ export const consoleOptions: readonly Option[] = [
       "Leaves out what vmspawn says about its own work: the line at the start, the reminder of the keys, and notices. Warnings, errors and the guest's console stay.",
     ],
     key: 'Quiet',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.quiet = parseBoolean(value, place);
     }),

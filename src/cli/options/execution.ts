@@ -45,6 +45,7 @@ export const executionOptions: readonly Option[] = [
       'When the service manager that started vmspawn is told that the machine is ready: with `yes`, the default, once the guest is up; with `no` as soon as it starts to run. In this version both mean that the virtual CPUs started to run, and an explicit `yes` says so in a notice.',
     ],
     key: 'NotifyReady',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.notifyReady = parseBoolean(value, place);
     }),
@@ -59,6 +60,7 @@ export const executionOptions: readonly Option[] = [
       'How long a guest that was asked to power off may take before it is switched off: seconds, or a time span as in systemd.time(7) such as `1min 30s`, at most 24 days, or `infinity`. Default: `90s`. With `0` it is switched off at once. Another signal does not wait for the end of this time.',
     ],
     key: 'ShutdownTimeout',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.shutdownTimeout = parseTimeSpan(value, place);
     }),

@@ -24,6 +24,7 @@ export const firmwareOptions: readonly Option[] = [
       '    vmspawn --firmware=list',
     ],
     key: 'Firmware',
+    harmless: 'unless-path',
     effect: setting((settings, value, place) => {
       const keyword = value === '' ? 'auto' : firmwareKeywords.find((word) => word === value);
       settings.firmware = keyword ?? { path: parsePathWithSlash(value, firmwareKeywords, place) };
@@ -54,6 +55,7 @@ export const firmwareOptions: readonly Option[] = [
       '    vmspawn --image=debian.raw --firmware-features=enrolled-keys,~verbose-dynamic',
     ],
     key: 'FirmwareFeatures',
+    harmless: true,
     effect: setting(setFirmwareFeatures),
   },
   {
@@ -66,6 +68,7 @@ export const firmwareOptions: readonly Option[] = [
       'Whether the firmware must offer Secure Boot (`yes`) or must not (`no`). `auto`, the default, does not care. Firmware that is found without the keys of a vendor enforces nothing until keys are enrolled; see `--firmware-features=`.',
     ],
     key: 'SecureBoot',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.secureBoot = parseTristate(value, place);
     }),
@@ -81,6 +84,7 @@ export const firmwareOptions: readonly Option[] = [
       'A file that is missing is made from the template of the firmware, readable for its owner only.',
     ],
     key: 'EfiNvramState',
+    harmless: 'unless-path',
     effect: setting((settings, value, place) => {
       settings.efiNvramState = parseStatePath(value, place);
     }),

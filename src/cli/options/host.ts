@@ -16,6 +16,7 @@ export const hostOptions: readonly Option[] = [
       '    vmspawn --image=debian.raw --qemu-arg=-smp --qemu-arg=4,sockets=2',
     ],
     key: 'Cpus',
+    harmless: true,
     effect: setting((settings, value, place) => {
       const hint = value.includes(',')
         ? `For a topology in QEMU's notation use --qemu-arg=-smp with --qemu-arg=${value.slice(0, 100)}`
@@ -36,6 +37,7 @@ export const hostOptions: readonly Option[] = [
       '    vmspawn --image=debian.raw --ram=1.5G:8G:4',
     ],
     key: 'Ram',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.ram = parseRam(value, place);
     }),
@@ -51,6 +53,7 @@ export const hostOptions: readonly Option[] = [
       'Whether the processor of the host runs the guest (KVM) or QEMU translates it (TCG), which is many times slower. `auto`, the default, takes KVM if it is usable: the device `/dev/kvm` opens, its interface answers, and the host can run an unmodified guest. Otherwise the machine runs with TCG after one warning that says why. `yes` insists on KVM and fails with the reason; `no` takes TCG without a warning.',
     ],
     key: 'Kvm',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.kvm = parseTristate(value, place);
     }),
@@ -81,6 +84,7 @@ export const hostOptions: readonly Option[] = [
       'Whether the machine has a TPM 2.0, which the program `swtpm` provides. `auto`, the default, goes on without one where swtpm is missing, and says so. `yes` fails in that case. `no` leaves it out.',
     ],
     key: 'Tpm',
+    harmless: true,
     effect: setting((settings, value, place) => {
       settings.tpm = parseTristate(value, place);
     }),
@@ -96,6 +100,7 @@ export const hostOptions: readonly Option[] = [
       'The directory is made when it is missing, for its owner only. One state serves one running machine at a time.',
     ],
     key: 'TpmState',
+    harmless: 'unless-path',
     effect: setting((settings, value, place) => {
       settings.tpmState = parseStatePath(value, place);
     }),

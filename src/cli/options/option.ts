@@ -16,6 +16,19 @@ export const groups = [
 
 export type Group = (typeof groups)[number];
 
+/** Sections of a settings file, which stay the same when a heading changes; null where a group has no keys. */
+export const sections: { readonly [group in Group]: string | null } = {
+  Image: 'Image',
+  Host: 'Host',
+  Firmware: 'Firmware',
+  Network: 'Network',
+  Execution: 'Execution',
+  Identity: 'Identity',
+  'Input and output': 'Console',
+  Manager: 'Manager',
+  Other: null,
+};
+
 export interface Argument {
   /** As it stands in help texts: `PATH`, `SIZE[:MAX[:SLOTS]]`. */
   readonly placeholder: string;
@@ -56,6 +69,11 @@ export interface Option {
   readonly man: readonly string[];
   /** Key in a settings file, or null where a file has no use for it. */
   readonly key: string | null;
+  /**
+   * A settings file beside an image may say this, because it cannot reach anything of the host's: files, networks,
+   * programs, other units. `unless-path`: any value without a slash. Not set: only trusted files may.
+   */
+  readonly harmless?: true | 'unless-path';
   readonly effect: Effect;
 }
 

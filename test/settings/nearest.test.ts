@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { editDistance, nearest } from '../../src/cli/nearest.ts';
+import { editDistance, nearest } from '../../src/settings/nearest.ts';
 
 test('distances of known pairs', () => {
   assert.equal(editDistance('', 'abc'), 3);

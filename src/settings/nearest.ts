@@ -25,13 +25,13 @@ export function editDistance(from: string, to: string): number {
   return last[to.length] ?? 0;
 }
 
-/** The word of `known` that was most likely meant, or null when none is near enough to be worth a mention. */
+/** The word of `known` that was most likely meant, in whatever case, or null when none is near enough to be worth a mention. */
 export function nearest(word: string, known: readonly string[]): string | null {
   if (word.length > 64) return null;
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate);
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     const limit = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
     if (distance <= limit && distance < bestDistance) {
       best = candidate;

@@ -7,7 +7,7 @@ export class Waiters {
 
   /**
    * Runs `start` with the two ways to settle the promise. `late` makes the error for the end of `timeout`
-   * (milliseconds); an aborted signal rejects with its reason.
+   * (milliseconds, or Infinity); an aborted signal rejects with its reason, and so does what `start` throws.
    */
   wait<T>(
     start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
@@ -25,13 +25,20 @@ export class Waiters {
       const aborted = () => settle(() => reject(signal?.reason));
       const lost = (error: Error) => settle(() => reject(error));
       // More than setTimeout can count would fire at once.
-      const timer = setTimeout(() => settle(() => reject(late())), Math.min(timeout, 2 ** 31 - 1));
+      const timer =
+        timeout === Infinity
+          ? undefined
+          : setTimeout(() => settle(() => reject(late())), Math.min(timeout, 2 ** 31 - 1));
       signal?.addEventListener('abort', aborted, { once: true });
       this.#waiting.add(lost);
-      start(
-        (value) => settle(() => resolve(value)),
-        (error) => settle(() => reject(error)),
-      );
+      try {
+        start(
+          (value) => settle(() => resolve(value)),
+          (error) => settle(() => reject(error)),
+        );
+      } catch (error) {
+        settle(() => reject(error));
+      }
     });
   }
 

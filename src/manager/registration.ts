@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ManagerError } from '../errors.ts';
+import type { Connections } from '../host/connections.ts';
+import type { PlannedRegistration } from '../plan/plan.ts';
+
+/** Milliseconds for which a machine of a supervisor that was killed may still be known to machined. */
+const remnantTimeout = 5_000;
+
+/** Milliseconds for a question that nobody should have to wait for. */
+const questionTimeout = 2_000;
+
+/**
+ * The machine's entry with systemd-machined: by varlink where it has that, else by D-Bus (org.freedesktop.machine1(5)).
+ */
+export class Registration {
+  readonly #plan: PlannedRegistration;
+  readonly #connections: Connections;
+  readonly #bus: string;
+  #registered = false;
+
+  constructor(plan: PlannedRegistration, bus: string, connections: Connections) {
+    this.#plan = plan;
+    this.#bus = bus;
+    this.#connections = connections;
+  }
+
+  /**
+   * Registers the machine with `leader`; with `allocateUnit` machined makes a scope and moves the leader into it. Throws
+   * ManagerError; its hint says so when the name is another machine's.
+   */
+  async register(leader: number, allocateUnit: boolean, signal: AbortSignal): Promise<void> {
+    const end = performance.now() + remnantTimeout;
+    for (;;) {
+      try {
+        await (this.#plan.via === 'varlink'
+          ? this.#byVarlink(leader, allocateUnit, signal)
+          : this.#byBus(leader));
+        this.#registered = true;
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (!isNameTaken(error)) {
+          throw new ManagerError(`systemd-machined does not register the machine ${this.#plan.fields.name}`, {
+            cause: error,
+          });
+        }
+        // Ours is the lock of the name, so another machine of ours can only be one that is on its way out.
+        const service = await this.#serviceOfTaken();
+        if (service !== this.#plan.fields.service || performance.now() > end) {
+          throw new NameTakenError(this.#plan.fields.name, service, error);
+        }
+        await sleep(50, undefined, { signal });
+      }
+    }
+  }
+
+  /** Takes the entry back. Never rejects: machined drops machines whose leader is gone by itself. */
+  async unregister(): Promise<void> {
+    if (!this.#registered) return;
+    this.#registered = false;
+    const { name } = this.#plan.fields;
+    try {
+      if (this.#plan.via === 'varlink') {
+        const service = await this.#connections.service(this.#plan.socket);
+        await service.call('io.systemd.Machine.Unregister', { name }, { timeout: questionTimeout });
+      } else {
+        const { MachineManager } = await import('../dbus/machined.ts');
+        await new MachineManager(await this.#connections.bus(this.#bus)).unregister(name);
+      }
+    } catch {
+      // Gone already, or machined is.
+    }
+  }
+
+  /**
+   * Whether machined is ending the machine (machinectl terminate): it stops the scope, which looks like any other stop,
+   * but the machine's state says it. Never rejects.
+   */
+  async terminating(): Promise<boolean> {
+    if (!this.#registered) return false;
+    try {
+      const { MachineManager } = await import('../dbus/machined.ts');
+      const machined = new MachineManager(await this.#connections.bus(this.#bus));
+      return (await machined.state(this.#plan.fields.name)) === 'closing';
+    } catch {
+      return false;
+    }
+  }
+
+  async #byVarlink(leader: number, allocateUnit: boolean, signal: AbortSignal): Promise<void> {
+    const service = await this.#connections.service(this.#plan.socket);
+    await service.call(
+      'io.systemd.Machine.Register',
+      { ...this.#plan.fields, leader, ...(allocateUnit ? { allocateUnit: true } : {}) },
+      { signal },
+    );
+  }
+
+  async #byBus(leader: number): Promise<void> {
+    const { MachineManager } = await import('../dbus/machined.ts');
+    const { name, id, service } = this.#plan.fields;
+    await new MachineManager(await this.#connections.bus(this.#bus)).register({
+      name,
+      id: Buffer.from(id, 'hex'),
+      service,
+      class: 'vm',
+      leader,
+      rootDirectory: '',
+      interfaces: [],
+    });
+  }
+
+  /** Who registered the machine that has our name; null when it is gone or nobody can tell. */
+  async #serviceOfTaken(): Promise<string | null> {
+    try {
+      const { MachineManager } = await import('../dbus/machined.ts');
+      return await new MachineManager(await this.#connections.bus(this.#bus)).service(this.#plan.fields.name);
+    } catch {
+      return this.#plan.fields.service;
+    }
+  }
+}
+
+/** The name belongs to a machine that is not ours. */
+export class NameTakenError extends ManagerError {
+  constructor(name: string, service: string | null, cause: unknown) {
+    super(`The name ${name} is taken by another machine${service === null ? '' : ` (of ${service})`}`, {
+      cause,
+      hint: 'Stop that machine first (machinectl list), or give this one another name with --machine=NAME.',
+    });
+  }
+}
+
+function isNameTaken(error: unknown): boolean {
+  const name = error instanceof Error && 'error' in error ? error.error : null;
+  return name === 'io.systemd.Machine.MachineExists' || name === 'org.freedesktop.machine1.MachineExists';
+}

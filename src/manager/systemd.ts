@@ -1,0 +1,258 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Leader, startLeader } from '../child/leader.ts';
+import type { SystemdManager } from '../dbus/systemd.ts';
+import { ManagerError } from '../errors.ts';
+import type { Connections } from '../host/connections.ts';
+import type { Environment } from '../host/identity.ts';
+import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
+import { startAuxiliaryUnits } from './auxiliary-unit.ts';
+import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
+import { ChildManager } from './none.ts';
+import { NameTakenError, Registration } from './registration.ts';
+import { controlGroup, groupGone, inUnit, joinGroup } from './scope.ts';
+
+/** Milliseconds until a process that was to be moved must be in its scope. */
+const moveTimeout = 5_000;
+
+/** Milliseconds for a unit of ours to stop, or for the units of a killed supervisor to be gone. */
+const stopTimeout = 10_000;
+
+/** SIGRTMIN as glibc numbers it (signal(7)); systemd's own requests count from there (systemd(1), SIGNALS). */
+const SIGRTMIN = 34;
+
+/** What machinectl's signals to a machine's leader mean: `reboot` is SIGINT, `poweroff` SIGRTMIN+4. */
+const requests: ReadonlyMap<number, MachineRequest> = new Map([
+  [2, 'reboot'],
+  [15, 'power-off'],
+  [SIGRTMIN + 3, 'power-off'],
+  [SIGRTMIN + 4, 'power-off'],
+  [SIGRTMIN + 5, 'reboot'],
+  [SIGRTMIN + 13, 'power-off'],
+  [SIGRTMIN + 14, 'power-off'],
+  [SIGRTMIN + 15, 'reboot'],
+]);
+
+export interface UnitManagerOptions {
+  readonly plan: PlannedManager;
+  readonly connections: Connections;
+  readonly environment: Environment;
+  notice(notice: Notice): void;
+}
+
+/** systemd, as the system's or a user's manager: the machine in a scope of its own, daemons in units beside it. */
+export class UnitManager implements Manager {
+  readonly #options: UnitManagerOptions;
+  readonly #registration: Registration | null;
+  readonly #children: ChildManager;
+  /** Units that exist because of us, in the order in which they were made. */
+  readonly #units: string[] = [];
+  #child: LeaderCandidate | null = null;
+  #leader: Leader | null = null;
+  #group: string | null = null;
+  #onRequest: (request: MachineRequest) => void = () => {};
+
+  constructor(options: UnitManagerOptions) {
+    const { plan, connections, environment } = options;
+    this.#options = options;
+    this.#registration =
+      plan.registration === null ? null : new Registration(plan.registration, plan.bus, connections);
+    this.#children = new ChildManager(environment);
+  }
+
+  onRequest(handler: (request: MachineRequest) => void): void {
+    this.#onRequest = handler;
+  }
+
+  async clear(signal: AbortSignal): Promise<void> {
+    const { scope, guard } = this.#options.plan;
+    const end = performance.now() + stopTimeout;
+    for (const unit of [scope, guard]) {
+      if (unit === null) continue;
+      const systemd = await this.#systemd();
+      for (;;) {
+        const { ActiveState: state } = await refused(
+          `The state of ${unit.name} is not known`,
+          systemd.unitProperties(unit.name, 'Unit', ['ActiveState']),
+        );
+        if (state === 'inactive' || state === 'failed') break;
+        if (performance.now() > end) {
+          throw new ManagerError(`The unit ${unit.name} of an earlier machine of this name does not end`, {
+            hint: `Stop it (systemctl stop ${unit.name}), or give this machine another name with --machine=NAME.`,
+          });
+        }
+        await sleep(50, undefined, { signal });
+      }
+    }
+  }
+
+  async enter(child: LeaderCandidate, signal: AbortSignal): Promise<void> {
+    const { plan } = this.#options;
+    this.#child = child;
+    if (plan.registration?.leader === 'relay') {
+      this.#leader = startLeader({ signal });
+      await this.#leader.ready;
+      this.#leader.onSignal((number) => {
+        const request = requests.get(number);
+        if (request !== undefined) this.#onRequest(request);
+      });
+    }
+    if (plan.scope === null) {
+      await this.#register(false, signal);
+      return;
+    }
+    const allocated = plan.scope.via === 'varlink' && (await this.#allocate(plan.scope, signal));
+    if (!allocated) {
+      await this.#makeScope(plan.scope, signal);
+      await this.#register(false, signal);
+    }
+    this.#group = controlGroup(child.pid);
+    if (plan.guard !== null) await this.#startGuard(plan.guard, signal);
+  }
+
+  async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
+    const { units } = plan;
+    if (units === null) return this.#children.startAuxiliary(plan, signal);
+    const { connections, plan: manager } = this.#options;
+    const bus = await connections.bus(manager.bus);
+    this.#units.push(units.socket.name, units.service.name);
+    return startAuxiliaryUnits({ ...plan, units }, manager.kind, bus, signal);
+  }
+
+  async terminating(): Promise<boolean> {
+    return (await this.#registration?.terminating()) ?? false;
+  }
+
+  /**
+   * Everything of ours is stopped and gone afterwards, so that the next machine may have the name. The control socket
+   * must be closed by then: a guard that is being stopped waits for that.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#registration?.unregister();
+    this.#child?.kill('SIGKILL');
+    await this.#child?.exited;
+    await this.#leader?.[Symbol.asyncDispose]();
+    if (this.#units.length > 0) await this.#stopUnits();
+    if (this.#group !== null) await groupGone(this.#group, stopTimeout);
+  }
+
+  /** Scope and registration in one, by machined. False: it refused, and the machine may do without being registered. */
+  async #allocate(scope: PlannedUnit, signal: AbortSignal): Promise<boolean> {
+    const child = this.#required();
+    if (!(await this.#register(true, signal))) return false;
+    const leader = this.#leader?.pid ?? child.pid;
+    if (!(await inUnit(leader, scope.name, moveTimeout, signal))) {
+      throw new ManagerError(`systemd-machined did not put the machine into ${scope.name}`, {
+        hint: 'Look at `journalctl -u systemd-machined`, or use --scope=dbus.',
+      });
+    }
+    if (leader !== child.pid) joinGroup(child.pid, leader);
+    return true;
+  }
+
+  async #makeScope(scope: PlannedUnit, signal: AbortSignal): Promise<void> {
+    const child = this.#required();
+    const systemd = await this.#systemd();
+    const pids = [child.pid, ...(this.#leader === null ? [] : [this.#leader.pid])];
+    const properties = [{ name: 'PIDs', signature: 'au', value: pids }, ...scope.properties];
+    await this.#startUnit(systemd, { name: scope.name, properties }, signal);
+    if (await inUnit(child.pid, scope.name, moveTimeout, signal)) return;
+    throw new ManagerError(`The service manager did not put the machine into ${scope.name}`);
+  }
+
+  async #startGuard(guard: PlannedUnit, signal: AbortSignal): Promise<void> {
+    await this.#startUnit(await this.#systemd(), guard, signal);
+  }
+
+  /** Starts a transient unit; one of that name that a killed supervisor has left is waited for, which it does not take long to go. */
+  async #startUnit(systemd: SystemdManager, unit: PlannedUnit, signal: AbortSignal): Promise<void> {
+    const end = performance.now() + stopTimeout;
+    for (;;) {
+      try {
+        await systemd.startTransientUnit(unit.name, unit.properties, { signal });
+        this.#units.push(unit.name);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const exists = error instanceof Error && 'error' in error && error.error === unitExists;
+        if (!exists || !(await isRemnant(systemd, unit)) || performance.now() > end) {
+          throw new ManagerError(`The unit ${unit.name} cannot be started`, {
+            cause: error,
+            ...(exists
+              ? { hint: `Stop it first (systemctl stop ${unit.name}), or give the machine another name.` }
+              : {}),
+          });
+        }
+        await sleep(50, undefined, { signal });
+      }
+    }
+  }
+
+  /** False when machined refused and need not know the machine. */
+  async #register(allocateUnit: boolean, signal: AbortSignal): Promise<boolean> {
+    const { registration } = this.#options.plan;
+    if (registration === null || this.#registration === null) return false;
+    try {
+      const leader = this.#leader?.pid ?? this.#required().pid;
+      await this.#registration.register(leader, allocateUnit, signal);
+      return true;
+    } catch (error) {
+      if (registration.required || signal.aborted || error instanceof NameTakenError) throw error;
+      const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+      this.#options.notice({
+        level: 'notice',
+        text: `The machine is not known to machinectl, systemd-machined refused it${cause}.`,
+      });
+      return false;
+    }
+  }
+
+  async #stopUnits(): Promise<void> {
+    try {
+      const systemd = await this.#systemd();
+      // All at once: the manager puts them into the order that the units themselves ask for.
+      await Promise.all(
+        this.#units.splice(0).map((name) =>
+          systemd.stopUnit(name, 'replace', { timeout: stopTimeout }).catch(() => {
+            // Gone already: it was bound to the scope. Or stuck, and the manager deals with it.
+          }),
+        ),
+      );
+    } catch {
+      // A bus that is gone: what is bound to the scope goes with it.
+    }
+  }
+
+  #required(): LeaderCandidate {
+    if (this.#child === null) throw new Error('No process has entered yet');
+    return this.#child;
+  }
+
+  async #systemd(): Promise<SystemdManager> {
+    const { SystemdManager } = await import('../dbus/systemd.ts');
+    const { connections, plan } = this.#options;
+    return new SystemdManager(
+      await refused('The service manager cannot be reached', connections.bus(plan.bus)),
+    );
+  }
+}
+
+const unitExists = 'org.freedesktop.systemd1.UnitExists';
+
+/** Whether a unit that stands in the way is one of ours that is going: the name's lock is held by us. */
+async function isRemnant(systemd: SystemdManager, unit: PlannedUnit): Promise<boolean> {
+  const description = unit.properties.find(({ name }) => name === 'Description')?.value;
+  try {
+    const values = await systemd.unitProperties(unit.name, 'Unit', ['Description', 'ActiveState']);
+    return values['ActiveState'] !== 'active' || values['Description'] === description;
+  } catch {
+    return true;
+  }
+}
+
+async function refused<T>(words: string, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    throw new ManagerError(words, { cause: error });
+  }
+}

@@ -5,6 +5,7 @@ import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
 import { chooseManager } from '../host/manager-kind.ts';
+import type { PassedDevices } from '../host/passed.ts';
 import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
@@ -29,6 +30,8 @@ export interface StartRequest {
   readonly environment: Environment;
   /** Gives the start up; whatever exists by then is given back. Has no effect on a machine that runs. */
   readonly signal: AbortSignal;
+  /** Devices that the service manager has opened for us. They stay the caller's. */
+  readonly passed?: PassedDevices;
   notice(notice: Notice): void;
 }
 
@@ -77,6 +80,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
     choice: chooseManager(settings.manager, environment),
     connections,
     flavour: child.flavour,
+    passed: request.passed,
   });
   const plan = makePlan(settings, facts, machine);
   for (const lock of plan.locks) locks.take(lock);

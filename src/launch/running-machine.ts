@@ -64,7 +64,7 @@ export class RunningMachine implements AsyncDisposable {
       kill: (signal) => child.kill(signal),
       exited: child.exited,
       guest: () => this.#guest,
-      notice: (text) => parts.notice({ level: 'notice', text }),
+      notice: (text) => parts.notice({ level: 'notice', text, event: 'shutdown' }),
       timeout: plan.shutdownTimeout ?? Number.POSITIVE_INFINITY,
     });
     qmp.onEvent((event) => this.#observe(event));
@@ -115,6 +115,16 @@ export class RunningMachine implements AsyncDisposable {
     await this.#parts.qmp.execute('cont');
   }
 
+  /** Whether QEMU answers within `timeout` milliseconds: its main loop goes round, whatever the guest does. */
+  async alive(timeout: number): Promise<boolean> {
+    try {
+      await this.#parts.qmp.execute('query-status', undefined, { timeout });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** A press that comes before the guest's kernel listens is lost, so one is not enough during a boot. */
   #pressAgain(): void {
     if (this.#ladder.step !== 'powerdown' || this.#guest.shutdown !== null) return;
@@ -153,7 +163,11 @@ export class RunningMachine implements AsyncDisposable {
     if ((await settledWithin(child.exited, qemuLag)) !== null) return;
     const death = await auxiliaryDeath(auxiliary, ended);
     this.#failure ??= death;
-    this.#parts.notice({ level: 'warning', text: `${death.message}; the machine is shut down.` });
+    this.#parts.notice({
+      level: 'warning',
+      text: `${death.message}; the machine is shut down.`,
+      event: 'auxiliary-died',
+    });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);
   }
 

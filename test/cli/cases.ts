@@ -1,9 +1,10 @@
+import type { Action } from '../../src/cli/options/option.ts';
 import type { Settings } from '../../src/settings/settings.ts';
 
 /** What the parser makes of one option: the settings that differ from the defaults, or a part of the message. */
 export type Case =
   | { readonly words: readonly string[]; readonly settings: Partial<Settings> }
-  | { readonly words: readonly string[]; readonly action: 'help' | 'version' }
+  | { readonly words: readonly string[]; readonly action: Action }
   | { readonly words: readonly string[]; readonly error: string };
 
 const gibibyte = 1024 ** 3;
@@ -372,6 +373,11 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--help', '--nonsense'], action: 'help' },
     { words: ['--nonsense', '--help'], error: 'Unknown option --nonsense.' },
     { words: ['--help=me'], error: 'Option --help takes no argument, but got me.' },
+  ],
+  'clean-up': [
+    { words: ['--clean-up', '--machine=x'], action: 'clean-up' },
+    { words: ['--clean-up', '--nonsense'], error: 'Unknown option --nonsense.' },
+    { words: ['--clean-up=x'], error: 'Option --clean-up takes no argument, but got x.' },
   ],
   version: [
     { words: ['--version'], action: 'version' },

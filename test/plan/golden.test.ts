@@ -48,6 +48,20 @@ const cases: { readonly [name: string]: Case } = {
       qemu: { ...qemuOf(withKvm), accelerators: ['tcg'] },
     },
   },
+  'kvm-passed': {
+    host: { ...forky, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: false } } },
+  },
+  'kvm-passed-old-qemu': {
+    host: { ...withKvm, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: true } } },
+  },
+  'kvm-passed-old-qemu-closed': {
+    host: { ...withKvm, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: false } } },
+    settings: { kvm: true },
+  },
+  'vsock-passed': {
+    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5 } },
+    settings: { vsock: true },
+  },
   'vsock-yes': { host: forky, settings: { vsock: true } },
   'vsock-yes-missing': { host: debian12, settings: { vsock: true } },
   'tpm-no': { host: debian12, settings: { tpm: false } },

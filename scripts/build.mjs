@@ -1,7 +1,16 @@
 // Builds dist/: one CommonJS file a program, the native parts beside them, the types of the library.
 // With --tests also build/test/: one file for each test, with what it needs bundled in.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -66,6 +75,7 @@ copyKoffi();
 compileChild();
 copyFileSync('src/loader.cjs', 'dist/main.cjs');
 keepBytecode();
+writeLicenses();
 await writeDocumentation();
 if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
   rmSync('dist/types', { recursive: true, force: true });
@@ -107,6 +117,15 @@ function copyKoffi() {
   const addon = `node_modules/@koromix/koffi-linux-${process.arch}/${triplet}/koffi.node`;
   if (existsSync(addon)) replace('dist/koffi.node', (file) => copyFileSync(addon, file));
   else console.warn(`No prebuilt koffi for ${triplet}: the package koffi is loaded at run time instead.`);
+}
+
+/** The licences of what is in the bundles, which ask for that wherever a copy goes. */
+function writeLicenses() {
+  const packages = { zod: 'LICENSE', 'dbus-next': 'LICENSE', koffi: 'LICENSE.txt' };
+  const texts = Object.entries(packages).map(
+    ([name, file]) => `${name}\n\n${readFileSync(join('node_modules', name, file), 'utf8').trim()}\n`,
+  );
+  writeFileSync('dist/LICENSES.txt', texts.join(`\n${'-'.repeat(78)}\n\n`));
 }
 
 /**

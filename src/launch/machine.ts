@@ -59,11 +59,20 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
   }
 }
 
+/** One start, which can also be given up through the machine's control socket. */
 async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   const start = new AbortController();
   const signal = AbortSignal.any([wanted.signal, start.signal]);
-  const request = { ...wanted, signal };
-  const { environment } = request;
+  try {
+    return await makeMachine({ ...wanted, signal }, (reason) => start.abort(new Error(reason)));
+  } catch (error) {
+    // Whoever was waiting for something says it in words of its own.
+    throw signal.aborted ? InterruptedError.of(signal) : error;
+  }
+}
+
+async function makeMachine(request: StartRequest, giveUp: (reason: string) => void): Promise<RunningMachine> {
+  const { environment, signal } = request;
   await using stack = new DisposalStack();
   const { machine, settings } = await nameMachine(request.settings, environment);
   const places = openPlaces(environment);
@@ -90,7 +99,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   stack.use(manager);
-  let controlled = startingMachine((reason) => start.abort(new Error(reason)));
+  let controlled = startingMachine(giveUp);
   manager.onRequest((wish) => {
     if (wish === 'power-off') controlled.powerOff();
     else controlled.reboot().catch(() => {});

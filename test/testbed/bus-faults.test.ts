@@ -44,7 +44,7 @@ for (const name of testbeds) {
         environment,
       });
       assert.equal(status, 1, stderr);
-      assert.match(stderr, new RegExp(`^vmspawn: .*unix:path=${path}\\b.*$`));
+      assert.match(stderr, new RegExp(`^vmspawn: .*unix:path=${path}\\b.*\n$`));
       return stderr;
     };
 
@@ -85,7 +85,7 @@ for (const name of testbeds) {
       await start.kill('SIGTERM');
       const end = await start.ended;
       assert.equal(end.status, 1, end.stderr);
-      assert.match(end.stderr, /given up.*SIGTERM/);
+      assert.match(end.stderr, /^vmspawn: The start was given up: SIGTERM received\.$/m);
     });
 
     test('the bus is restarted, then stopped for good while machines run', {

@@ -38,10 +38,11 @@ export async function startAuxiliaryUnits(
         settle(endInWords(values));
       }
     };
-    const watch = await systemd.watchUnit(service.name, (changed) => {
+    const changes = (changed: Record<string, unknown>): void => {
       if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
       look().catch(() => settle('an unknown result'));
-    });
+    };
+    const watch = await systemd.watchUnit(service.name, changes, { signal });
     return {
       plan,
       unit: service.name,

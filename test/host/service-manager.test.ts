@@ -3,14 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import type { Message } from 'dbus-next';
 import { HostError } from '../../src/errors.ts';
 import { Connections } from '../../src/host/connections.ts';
 import type { MachinedFacts, Usable } from '../../src/host/facts.ts';
 import { type ManagerProbe, probeServiceManager } from '../../src/host/service-manager.ts';
 import { listenUnix } from '../../src/sys/unix-listener.ts';
 import { VarlinkServer } from '../../src/varlink/index.ts';
-import { type MockService, startBus, startService } from '../dbus/private-bus.ts';
+import { startBus } from '../dbus/private-bus.ts';
 import { temporaryDirectory } from '../temporary.ts';
 
 const directory = temporaryDirectory();
@@ -74,17 +73,6 @@ function serve(socket: string, members: string): AsyncDisposable {
   };
 }
 
-/** A bus on which nothing has a service file, with one service. */
-async function withBus(
-  body: (address: string) => Promise<void>,
-  name = 'org.freedesktop.test',
-  answer: (call: Message, service: MockService) => void = () => {},
-): Promise<void> {
-  await using bus = await startBus(directory);
-  await using _service = await startService(bus.address, name, answer);
-  await body(bus.address);
-}
-
 test('what machined can do is read from its description', async () => {
   for (const [members, allocatesUnits, controlAddress] of [
     ['', false, false],
@@ -100,17 +88,14 @@ test('what machined can do is read from its description', async () => {
 
 test('no socket: the bus is asked to start machined, and its no is no failure', async () => {
   const { run } = host();
-  await withBus(async (address) => {
-    const facts = machined(await probe(run, address));
-    assert.ok(!facts.usable);
-    assert.match(facts.reason, /systemd-machined cannot be started \(.*org\.freedesktop\.machine1/);
-  });
-  await withBus(async (address) => {
-    const facts = machined(await probe(run, address));
-    assert.deepEqual(facts.usable && facts.via, 'dbus');
-  }, 'org.freedesktop.machine1');
-  const facts = machined(await probe(run, 'unix:path=/missing', { kind: 'user' }));
-  assert.match(facts.usable ? '' : facts.reason, /no machined runs for users/);
+  await using bus = await startBus(directory);
+  const system = machined(await probe(run, bus.address));
+  assert.match(
+    system.usable ? '' : system.reason,
+    /systemd-machined cannot be started \(.*org\.freedesktop\.machine1/,
+  );
+  const user = machined(await probe(run, 'unix:path=/missing', { kind: 'user' }));
+  assert.match(user.usable ? '' : user.reason, /no machined runs for users/);
 });
 
 test('a socket that nobody serves: the system has the bus, a user nothing', async () => {

@@ -15,12 +15,14 @@ interface Stage {
   /** What QEMU was told, in its words; signals by their name. */
   readonly told: string[];
   readonly notices: string[];
+  /** All that went through QMP before has arrived. */
+  arrived(): Promise<unknown>;
   /** Ends QEMU. */
   exit(status: ExitStatus): void;
 }
 
 /** A machine that runs on a QEMU of the test's own: quit and signals end it, and the power button where `heeds`. */
-function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}): Stage {
+async function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}): Promise<Stage> {
   const told: string[] = [];
   const notices: string[] = [];
   const [ours, theirs] = duplexPair();
@@ -38,7 +40,7 @@ function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}
     for (const line of chunk.toString().split('\n')) {
       if (line.trim() === '') continue;
       const { execute, id } = JSON.parse(line);
-      if (execute !== 'qmp_capabilities') told.push(execute);
+      if (!['cont', 'qmp_capabilities'].includes(execute)) told.push(execute);
       say({ return: {}, id });
       if (execute === 'quit') exit({ code: 0, signal: null });
       if (execute === 'system_powerdown' && heeds) {
@@ -59,19 +61,23 @@ function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}
     handOver: async () => {},
     async [Symbol.asyncDispose]() {},
   };
+  const qmp = new Qmp(ours);
   say({ QMP: { version: { qemu: { major: 10, minor: 0, micro: 0 }, package: '' }, capabilities: [] } });
+  await qmp.negotiate();
   const machine = new RunningMachine({
     plan: makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm'),
     child,
-    qmp: new Qmp(ours),
+    qmp,
     console: null,
     auxiliaries: daemon === undefined ? [] : [daemon],
     manager: { terminating: async () => terminating },
     notice: ({ text }) => void notices.push(text),
   });
   event('RESUME');
+  const arrived = () => qmp.execute('cont');
+  await arrived();
   machine.supervise(new DisposalStack());
-  return { machine, told, notices, exit };
+  return { machine, told, notices, arrived, exit };
 }
 
 interface StageOptions {
@@ -80,32 +86,26 @@ interface StageOptions {
   readonly daemon?: RunningAuxiliary;
 }
 
-/** Lets what is on its way through the streams arrive. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
-
 test('a request presses the power button, and the guest that heeds it ends well', async () => {
-  const { machine, told } = stage({ heeds: true });
-  await settle();
+  const { machine, told } = await stage({ heeds: true });
   machine.requestShutdown('SIGTERM received');
   assert.deepEqual(await machine.exited, { status: 0, error: null });
   assert.deepEqual(told, ['system_powerdown']);
 });
 
 test('a machine that is being terminated ends at once, and well', async () => {
-  const { machine, told } = stage({ terminating: true });
-  await settle();
+  const { machine, told } = await stage({ terminating: true });
   machine.requestShutdown('SIGTERM received');
   assert.deepEqual(await machine.exited, { status: 0, error: null });
   assert.equal(told.at(-1), 'quit');
 });
 
 test('power-off from outside is not less gentle the second time, terminate ends it', async () => {
-  const { machine, told } = stage();
-  await settle();
+  const { machine, told, arrived } = await stage();
   const controlled = machine.controlled;
   controlled.powerOff();
   controlled.powerOff();
-  await settle();
+  await arrived();
   assert.deepEqual(told, ['system_powerdown']);
   controlled.terminate();
   assert.deepEqual(await machine.exited, { status: 0, error: null });
@@ -121,7 +121,7 @@ test('a daemon that dies: its words, an orderly shutdown, status 1', async () =>
     lastWords: async () => 'the end is near',
     async [Symbol.asyncDispose]() {},
   };
-  const { machine, told, notices } = stage({ heeds: true, daemon });
+  const { machine, told, notices } = await stage({ heeds: true, daemon });
   const { status, error } = await machine.exited;
   assert.equal(status, 1);
   assert.match(
@@ -133,8 +133,7 @@ test('a daemon that dies: its words, an orderly shutdown, status 1', async () =>
 });
 
 test('QEMU that somebody kills: status 1, and nobody is asked for anything', async () => {
-  const { machine, told, exit } = stage();
-  await settle();
+  const { machine, told, exit } = await stage();
   exit({ code: null, signal: 'SIGKILL' });
   const { status, error } = await machine.exited;
   assert.equal(status, 1);

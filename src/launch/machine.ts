@@ -66,9 +66,17 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   try {
     return await makeMachine({ ...wanted, signal }, (reason) => start.abort(new Error(reason)));
   } catch (error) {
-    // Whoever was waiting for something says it in words of its own.
-    throw signal.aborted ? InterruptedError.of(signal) : error;
+    throw signal.aborted && stemsFrom(error, signal.reason) ? InterruptedError.of(signal) : error;
   }
+}
+
+/**
+ * Whether an error only says that somebody has given up waiting. Not every error after an abort does: a start that has
+ * failed is also told by its own guard to power off.
+ */
+function stemsFrom(error: unknown, reason: unknown): boolean {
+  if (error === reason) return true;
+  return error instanceof Error && error.cause !== undefined && stemsFrom(error.cause, reason);
 }
 
 async function makeMachine(request: StartRequest, giveUp: (reason: string) => void): Promise<RunningMachine> {

@@ -60,11 +60,28 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
   }
 }
 
+/** One start, which can also be given up through the machine's control socket. */
 async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   const start = new AbortController();
   const signal = AbortSignal.any([wanted.signal, start.signal]);
-  const request = { ...wanted, signal };
-  const { environment } = request;
+  try {
+    return await makeMachine({ ...wanted, signal }, (reason) => start.abort(new Error(reason)));
+  } catch (error) {
+    throw signal.aborted && stemsFrom(error, signal.reason) ? InterruptedError.of(signal) : error;
+  }
+}
+
+/**
+ * Whether an error only says that somebody has given up waiting. Not every error after an abort does: a start that has
+ * failed is also told by its own guard to power off.
+ */
+function stemsFrom(error: unknown, reason: unknown): boolean {
+  if (error === reason) return true;
+  return error instanceof Error && error.cause !== undefined && stemsFrom(error.cause, reason);
+}
+
+async function makeMachine(request: StartRequest, giveUp: (reason: string) => void): Promise<RunningMachine> {
+  const { environment, signal } = request;
   await using stack = new DisposalStack();
   const { machine, settings } = await nameMachine(request.settings, environment);
   const places = openPlaces(environment);
@@ -92,7 +109,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   stack.use(manager);
-  const control = new MachineControl((reason) => start.abort(new Error(reason)));
+  const control = new MachineControl(giveUp);
   manager.onRequest((wish) => {
     if (wish === 'power-off') control.machine.powerOff();
     else control.machine.reboot().catch(() => {});

@@ -36,7 +36,9 @@ export async function startFailure(
   auxiliaries: readonly RunningAuxiliary[],
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (signal.aborted) return InterruptedError.of(signal);
+  // With QEMU gone its scope is, and the guard of that asks for a power-off, which is not the cause.
+  const gone = (await settledWithin(child.exited, 0)) !== null;
+  if (signal.aborted && !gone) return InterruptedError.of(signal);
   for (const auxiliary of auxiliaries) {
     const ended = await settledWithin(auxiliary.ended, 0);
     // With status 0 it has followed a QEMU that is gone.

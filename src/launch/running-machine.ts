@@ -12,7 +12,7 @@ import type { Outcome } from './outcome.ts';
 import { auxiliaryDeath, lastWords, qemuDeath, settledWithin } from './qemu-death.ts';
 import { ShutdownLadder } from './shutdown.ts';
 
-/** Milliseconds between the end of a daemon that follows QEMU and the end of QEMU being seen. */
+/** Milliseconds between the end of QEMU, or of a daemon that follows it, and the rest of that being seen. */
 const qemuLag = 500;
 
 /** Milliseconds between two presses of the power button. */
@@ -173,6 +173,8 @@ export class RunningMachine implements AsyncDisposable {
 
   async #finish(stack: DisposalStack): Promise<Outcome> {
     const exit = await this.#parts.child.exited;
+    // Its last events, which tell why it ended, may still be on their way.
+    await settledWithin(this.#parts.qmp.closed, qemuLag);
     clearInterval(this.#pressing);
     let error = this.#failure;
     // Against the guest's will, by quit or signals: QEMU's own status says nothing then.

@@ -22,6 +22,7 @@ export async function startAuxiliaryUnits(
   signal: AbortSignal,
 ): Promise<RunningAuxiliary> {
   const { socket, service } = plan.units;
+  const begin = Date.now() / 1000;
   try {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const systemd = new SystemdManager(bus);
@@ -37,15 +38,16 @@ export async function startAuxiliaryUnits(
         settle(endInWords(values));
       }
     };
-    const watch = await systemd.watchUnit(service.name, (changed) => {
+    const changes = (changed: Record<string, unknown>): void => {
       if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
       look().catch(() => settle('an unknown result'));
-    });
+    };
+    const watch = await systemd.watchUnit(service.name, changes, { signal });
     return {
       plan,
       unit: service.name,
       ended,
-      lastWords: () => lastLines(service, kind),
+      lastWords: () => lastLines(service, kind, begin),
       [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -68,8 +70,15 @@ export function endInWords(values: { readonly [name: string]: unknown }): string
   return `result ${String(values['Result'])}`;
 }
 
-/** What the service itself has written to the journal last, in one line; empty when there is nothing or no journal. */
-async function lastLines({ name }: PlannedUnit, kind: PlannedManager['kind']): Promise<string> {
+/**
+ * What the service itself has written to the journal last, in one line; empty when there is nothing or no journal. Only
+ * from `begin` on, seconds since 1970: an earlier machine of this name had a unit of the same name.
+ */
+async function lastLines(
+  { name }: PlannedUnit,
+  kind: PlannedManager['kind'],
+  begin: number,
+): Promise<string> {
   const match =
     kind === 'system'
       ? [`_SYSTEMD_UNIT=${name}`]
@@ -79,6 +88,7 @@ async function lastLines({ name }: PlannedUnit, kind: PlannedManager['kind']): P
     if (attempt > 0) await sleep(200);
     const text = await journalctl([
       '--boot',
+      `--since=@${begin.toFixed(6)}`,
       `--lines=${lineCount}`,
       '--output=cat',
       '--quiet',

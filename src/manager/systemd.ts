@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Leader, startLeader } from '../child/leader.ts';
+import type { Bus } from '../dbus/bus.ts';
 import type { SystemdManager } from '../dbus/systemd.ts';
 import { ManagerError } from '../errors.ts';
 import type { Connections } from '../host/connections.ts';
 import type { Environment } from '../host/identity.ts';
+import { busFailure } from '../host/service-manager.ts';
 import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import { startAuxiliaryUnits } from './auxiliary-unit.ts';
 import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
@@ -113,7 +115,12 @@ export class UnitManager implements Manager {
     const { units } = plan;
     if (units === null) return this.#children.startAuxiliary(plan, signal);
     const { connections, plan: manager } = this.#options;
-    const bus = await connections.bus(manager.bus);
+    let bus: Bus;
+    try {
+      bus = await connections.bus(manager.bus);
+    } catch (error) {
+      throw busFailure(error);
+    }
     this.#units.push(units.socket.name, units.service.name);
     return startAuxiliaryUnits({ ...plan, units }, manager.kind, bus, signal);
   }
@@ -202,7 +209,7 @@ export class UnitManager implements Manager {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
       this.#options.notice({
         level: 'notice',
-        text: `The machine is not known to machinectl, systemd-machined refused it${cause}.`,
+        text: `The machine is not known to machinectl, systemd-machined refused it${cause.replace(/\.$/, '')}.`,
       });
       return false;
     }
@@ -232,9 +239,11 @@ export class UnitManager implements Manager {
   async #systemd(): Promise<SystemdManager> {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const { connections, plan } = this.#options;
-    return new SystemdManager(
-      await refused('The service manager cannot be reached', connections.bus(plan.bus)),
-    );
+    try {
+      return new SystemdManager(await connections.bus(plan.bus));
+    } catch (error) {
+      throw busFailure(error);
+    }
   }
 }
 

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { duplexPair } from 'node:stream';
+import { test } from 'node:test';
+import type { EarlyChild, ExitStatus } from '../../src/child/early-child.ts';
+import { LineTail } from '../../src/child/line-tail.ts';
+import { DisposalStack } from '../../src/disposal.ts';
+import { RunningMachine } from '../../src/launch/running-machine.ts';
+import type { RunningAuxiliary } from '../../src/manager/manager.ts';
+import { makePlan } from '../../src/plan/make-plan.ts';
+import { Qmp } from '../../src/qemu/qmp.ts';
+import * as hosts from '../plan/hosts.ts';
+
+interface Stage {
+  readonly machine: RunningMachine;
+  /** What QEMU was told, in its words; signals by their name. */
+  readonly told: string[];
+  readonly notices: string[];
+  /** All that went through QMP before has arrived. */
+  arrived(): Promise<unknown>;
+  /** Ends QEMU. */
+  exit(status: ExitStatus): void;
+}
+
+/** A machine that runs on a QEMU of the test's own: quit and signals end it, and the power button where `heeds`. */
+async function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}): Promise<Stage> {
+  const told: string[] = [];
+  const notices: string[] = [];
+  const [ours, theirs] = duplexPair();
+  let exit: Stage['exit'] = () => {};
+  const exited = new Promise<ExitStatus>((resolve) => {
+    exit = (status) => {
+      theirs.end();
+      resolve(status);
+    };
+  });
+  const say = (message: object) => theirs.write(`${JSON.stringify(message)}\n`);
+  const event = (name: string, data: object = {}) =>
+    say({ event: name, data, timestamp: { seconds: 1, microseconds: 0 } });
+  theirs.on('data', (chunk: Buffer) => {
+    for (const line of chunk.toString().split('\n')) {
+      if (line.trim() === '') continue;
+      const { execute, id } = JSON.parse(line);
+      if (!['cont', 'qmp_capabilities'].includes(execute)) told.push(execute);
+      say({ return: {}, id });
+      if (execute === 'quit') exit({ code: 0, signal: null });
+      if (execute === 'system_powerdown' && heeds) {
+        event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' });
+        exit({ code: 0, signal: null });
+      }
+    }
+  });
+  const child: EarlyChild = {
+    pid: 1,
+    flavour: 'native',
+    exited,
+    stderrTail: new LineTail(),
+    kill: (signal) => {
+      told.push(signal);
+      exit({ code: null, signal });
+    },
+    handOver: async () => {},
+    async [Symbol.asyncDispose]() {},
+  };
+  const qmp = new Qmp(ours);
+  say({ QMP: { version: { qemu: { major: 10, minor: 0, micro: 0 }, package: '' }, capabilities: [] } });
+  await qmp.negotiate();
+  const machine = new RunningMachine({
+    plan: makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm'),
+    child,
+    qmp,
+    console: null,
+    auxiliaries: daemon === undefined ? [] : [daemon],
+    manager: { terminating: async () => terminating },
+    notice: ({ text }) => void notices.push(text),
+  });
+  event('RESUME');
+  const arrived = () => qmp.execute('cont');
+  await arrived();
+  machine.supervise(new DisposalStack());
+  return { machine, told, notices, arrived, exit };
+}
+
+interface StageOptions {
+  readonly terminating?: boolean;
+  readonly heeds?: boolean;
+  readonly daemon?: RunningAuxiliary;
+}
+
+test('a request presses the power button, and the guest that heeds it ends well', async () => {
+  const { machine, told } = await stage({ heeds: true });
+  machine.requestShutdown('SIGTERM received');
+  assert.deepEqual(await machine.exited, { status: 0, error: null });
+  assert.deepEqual(told, ['system_powerdown']);
+});
+
+test('a machine that is being terminated ends at once, and well', async () => {
+  const { machine, told } = await stage({ terminating: true });
+  machine.requestShutdown('SIGTERM received');
+  assert.deepEqual(await machine.exited, { status: 0, error: null });
+  assert.equal(told.at(-1), 'quit');
+});
+
+test('power-off from outside is not less gentle the second time, terminate ends it', async () => {
+  const { machine, told, arrived } = await stage();
+  const controlled = machine.controlled;
+  controlled.powerOff();
+  controlled.powerOff();
+  await arrived();
+  assert.deepEqual(told, ['system_powerdown']);
+  controlled.terminate();
+  assert.deepEqual(await machine.exited, { status: 0, error: null });
+});
+
+test('a daemon that dies: its words, an orderly shutdown, status 1', async () => {
+  const plan = makePlan(hosts.settings(), hosts.debian12, 'vm').auxiliaries[0];
+  assert.ok(plan !== undefined);
+  const daemon: RunningAuxiliary = {
+    plan,
+    unit: 'machine-vm-swtpm.service',
+    ended: Promise.resolve('signal SIGKILL'),
+    lastWords: async () => 'the end is near',
+    async [Symbol.asyncDispose]() {},
+  };
+  const { machine, told, notices } = await stage({ heeds: true, daemon });
+  const { status, error } = await machine.exited;
+  assert.equal(status, 1);
+  assert.match(
+    error?.message ?? '',
+    /swtpm \(machine-vm-swtpm\.service\) ended with signal SIGKILL: the end is near$/,
+  );
+  assert.deepEqual(told, ['system_powerdown']);
+  assert.match(notices.join('\n'), /the end is near; the machine is shut down\./);
+});
+
+test('QEMU that somebody kills: status 1, and nobody is asked for anything', async () => {
+  const { machine, told, exit } = await stage();
+  exit({ code: null, signal: 'SIGKILL' });
+  const { status, error } = await machine.exited;
+  assert.equal(status, 1);
+  assert.match(error?.message ?? '', /QEMU ended with signal SIGKILL/);
+  assert.deepEqual(told, []);
+});

@@ -1,29 +1,26 @@
 import { after, before, describe } from 'node:test';
 import type { Plan } from '../../src/plan/plan.ts';
-import {
-  bootTestbed,
-  type CommandOptions,
-  type Testbed,
-  type TestbedName,
-  type TestbedProcess,
-  testbeds,
-} from './testbed.ts';
+import { bootTestbed, type CommandOptions, type Testbed, type TestbedProcess, testbeds } from './testbed.ts';
 
 /** Milliseconds for what comes true by itself, on a machine with much to do. */
 const patience = 60_000;
 
-/** Declares tests in each of the testbeds; `testbed` gives the one that is up while they run. */
-export function inEveryTestbed(declare: (testbed: () => Testbed, name: TestbedName) => void): void {
-  for (const name of testbeds) {
-    describe(name, () => {
-      let testbed: Testbed;
-      before(async () => {
-        testbed = await bootTestbed(name);
+/**
+ * Declares tests in each of the testbeds, two of which run at a time; `testbed` gives the one that is up while they run.
+ */
+export function inEveryTestbed(declare: (testbed: () => Testbed) => void): void {
+  describe('testbeds', { concurrency: 2 }, () => {
+    for (const name of testbeds) {
+      describe(name, { concurrency: 1 }, () => {
+        let testbed: Testbed;
+        before(async () => {
+          testbed = await bootTestbed(name);
+        });
+        after(() => testbed[Symbol.asyncDispose]());
+        declare(() => testbed);
       });
-      after(() => testbed[Symbol.asyncDispose]());
-      declare(() => testbed, name);
-    });
-  }
+    }
+  });
 }
 
 /** Words for a machine that boots the small guest's kernel directly, with a TPM; `words` come last. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { inEveryTestbed, leftovers, systemctl } from './machine.ts';
 
 inEveryTestbed((testbed) => {
-  test('a Debian guest with firmware and TPM is powered off in order', { timeout: 400_000 }, async () => {
+  test('a Debian guest with firmware and TPM is powered off in order', { timeout: 900_000 }, async () => {
     const copy = ['cp', '--sparse=always', testbed().guest.debian, '/tmp/debian.raw'];
     await testbed().check(copy, { timeout: 120_000 });
     await using machine = testbed().spawn([

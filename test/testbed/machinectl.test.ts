@@ -14,7 +14,7 @@ import {
   unitProperties,
 } from './machine.ts';
 
-const limit = { timeout: 180_000 };
+const limit = { timeout: 300_000 };
 const uuid = '2f1b6a0e-53a4-4c9e-9d0a-6b5a1a1f0c3d';
 
 inEveryTestbed((testbed) => {

@@ -12,7 +12,7 @@ import {
   unitProperties,
 } from './machine.ts';
 
-const limit = { timeout: 180_000 };
+const limit = { timeout: 300_000 };
 
 inEveryTestbed((testbed) => {
   test('--keep-unit: everything is in the unit that vmspawn was started in', limit, async () => {

@@ -14,7 +14,7 @@ import {
   unitProperties,
 } from './machine.ts';
 
-const limit = { timeout: 180_000 };
+const limit = { timeout: 300_000 };
 
 inEveryTestbed((testbed) => {
   test('a machine in its scope, with its daemons and its guard in units beside it', limit, async () => {

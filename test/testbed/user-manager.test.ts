@@ -14,7 +14,7 @@ import {
   unitProperties,
 } from './machine.ts';
 
-const limit = { timeout: 180_000 };
+const limit = { timeout: 300_000 };
 const tester = { as: 'tester' } as const;
 
 /** Only systemd 259 and newer have a machined for users. */

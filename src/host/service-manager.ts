@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemBusAddress, userBusAddress } from '../dbus/address.ts';
 import { HostError } from '../errors.ts';
 import type { Connections } from './connections.ts';
+import { controlGroup } from './control-group.ts';
 import type { MachinedFacts, ManagerFacts, Usable } from './facts.ts';
 import type { Environment } from './identity.ts';
 import type { ManagerChoice } from './manager-kind.ts';
@@ -137,21 +138,6 @@ export function busFailure(error: unknown): HostError {
 
 /** The unit that we run in ourselves: the last part of our control group's path (systemd.unit names), or null. */
 function ownUnit(): string | null {
-  try {
-    // On a host with both hierarchies either may be the one that the manager uses; the other then says `/`.
-    return (
-      readFileSync('/proc/self/cgroup', 'utf8')
-        .split('\n')
-        .filter((line) => line.startsWith('0::') || line.includes(':name=systemd:'))
-        .flatMap((line) =>
-          line
-            .slice(line.lastIndexOf(':') + 1)
-            .split('/')
-            .reverse(),
-        )
-        .find((part) => /\.(service|scope)$/.test(part)) ?? null
-    );
-  } catch {
-    return null;
-  }
+  const parts = controlGroup('self')?.split('/') ?? [];
+  return parts.reverse().find((part) => /\.(service|scope)$/.test(part)) ?? null;
 }

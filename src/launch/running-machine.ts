@@ -83,12 +83,7 @@ export class RunningMachine implements AsyncDisposable {
   requestShutdown(reason: string): void {
     const first = !this.shuttingDown;
     this.#ladder.request(reason);
-    // machinectl's terminate looks like any other stop; it does not want the guest to be asked.
-    if (first) {
-      void this.#parts.manager.terminating().then((now) => {
-        if (now && this.#ladder.step === 'powerdown') this.end('Termination requested');
-      });
-    }
+    if (first) this.#heedTermination();
     // Not for a machine that is gone, which nobody would tell to stop pressing.
     if (this.#ladder.step === 'powerdown') {
       this.#pressing ??= setInterval(() => this.#pressAgain(), pressInterval);
@@ -104,7 +99,8 @@ export class RunningMachine implements AsyncDisposable {
   get controlled(): ControlledMachine {
     return runningMachine(this.#parts.qmp, {
       powerOff: () => {
-        if (!this.shuttingDown) this.requestShutdown('Power-off requested');
+        if (this.shuttingDown) this.#heedTermination();
+        else this.requestShutdown('Power-off requested');
       },
       terminate: () => this.end('Termination requested'),
     });
@@ -130,6 +126,13 @@ export class RunningMachine implements AsyncDisposable {
     if (this.#ladder.step !== 'powerdown' || this.#guest.shutdown !== null) return;
     this.#parts.qmp.execute('system_powerdown').catch(() => {
       // The ladder has its own time for a QEMU that does not answer.
+    });
+  }
+
+  /** machinectl's terminate looks like any other stop of the scope; it does not want the guest to be asked or waited for. */
+  #heedTermination(): void {
+    void this.#parts.manager.terminating().then((now) => {
+      if (now && this.#ladder.step === 'powerdown') this.end('Termination requested');
     });
   }
 

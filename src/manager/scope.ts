@@ -1,22 +1,11 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ManagerError } from '../errors.ts';
+import { controlGroup } from '../host/control-group.ts';
 
 /** Milliseconds between two looks; the move takes 8 to 27 ms after machined's answer. */
 const interval = 2;
-
-/** The control group of a process below the cgroup2 mount, or null when it is gone. */
-export function controlGroup(pid: number): string | null {
-  try {
-    const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n');
-    const line =
-      lines.find((one) => one.startsWith('0::')) ?? lines.find((one) => one.includes(':name=systemd:'));
-    return line === undefined ? null : line.slice(line.indexOf(':', line.indexOf(':') + 1) + 1);
-  } catch {
-    return null;
-  }
-}
 
 /**
  * Waits until a process is in the control group of `unit`, as seen in /proc: what answers before has only been asked to

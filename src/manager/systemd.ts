@@ -4,6 +4,7 @@ import type { Bus } from '../dbus/bus.ts';
 import type { SystemdManager } from '../dbus/systemd.ts';
 import { ManagerError } from '../errors.ts';
 import type { Connections } from '../host/connections.ts';
+import { controlGroup } from '../host/control-group.ts';
 import type { Environment } from '../host/identity.ts';
 import { busFailure } from '../host/service-manager.ts';
 import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
@@ -11,7 +12,7 @@ import { startAuxiliaryUnits } from './auxiliary-unit.ts';
 import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
 import { ChildManager } from './none.ts';
 import { NameTakenError, Registration } from './registration.ts';
-import { controlGroup, groupGone, inUnit, joinGroup } from './scope.ts';
+import { groupGone, inUnit, joinGroup } from './scope.ts';
 
 /** Milliseconds until a process that was to be moved must be in its scope. */
 const moveTimeout = 5_000;

@@ -1,5 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { FileError, printable, UsageError } from '../errors.ts';
 import { settingsFileLimit } from './file.ts';
 
@@ -37,6 +37,16 @@ export interface SettingsFile {
   readonly content: Buffer;
 }
 
+/** Whether files in a directory can be reached. */
+function isSearchable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The first NAME.vmspawn in `directories`, or null. Throws as {@link readSettings}. */
 export function findSettings(name: string, directories: readonly string[]): SettingsFile | null {
   for (const directory of directories) {
@@ -48,7 +58,7 @@ export function findSettings(name: string, directories: readonly string[]): Sett
 
 /**
  * A settings file, or null where there is none; a directory is none (the runtime directory of a machine may have such a
- * name). A link to /dev/null is an empty file, which hides those in later directories. Throws FileError when it cannot
+ * name), and so is what lies in a directory that is closed to us. A link to /dev/null is an empty file, which hides those in later directories. Throws FileError when it cannot
  * be read, UsageError when it is something else than a file or too large.
  */
 export function readSettings(path: string): SettingsFile | null {
@@ -59,6 +69,7 @@ export function readSettings(path: string): SettingsFile | null {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    if (code === 'EACCES' && !isSearchable(dirname(path))) return null;
     throw unreadable(path, error);
   }
   try {

@@ -18,6 +18,8 @@ export interface CommandOptions {
   readonly unit?: boolean;
   /** Of that service; needed only by who looks at it. */
   readonly unitName?: string;
+  /** Of that service as well, as `NAME=VALUE`. */
+  readonly properties?: readonly string[];
   /** Added to what a login has. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -166,6 +168,7 @@ export class Testbed implements AsyncDisposable {
       words = [
         ...['systemd-run', manager, '--quiet', '--pipe', '--wait', '--collect', `--unit=${unit}`],
         ...Object.entries({ PATH: path, ...environment }).map(([key, value]) => `--setenv=${key}=${value}`),
+        ...(options.properties ?? []).map((assignment) => `--property=${assignment}`),
         '--',
         ...command,
       ];

@@ -21,7 +21,7 @@ const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * Runs a machine in front of the user, or as a service, until it ends; the exit status. A signal gives a start up (the
- * status then is 128 and its number) and shuts a running machine down; a second one is less patient.
+ * status then is 128 and its number) and shuts a running machine down; a second one is less patient, unless it is SIGHUP.
  */
 export async function run(settings: Settings, environment: Environment): Promise<number> {
   const messages = new Messages({ environment, quiet: settings.quiet, machine: settings.machine });
@@ -29,13 +29,18 @@ export async function run(settings: Settings, environment: Environment): Promise
   const start = new AbortController();
   let machine: RunningMachine | null = null;
   let givenUp: NodeJS.Signals | null = null;
+  let asked = false;
   const notice = (one: Notice): void => {
     if (one.event === 'shutdown') notifier.stopping(one.text, settings.shutdownTimeout);
     messages.notice(one);
   };
   const onSignal = (signal: NodeJS.Signals): void => {
+    // Signals come together when a session ends (SIGTERM and SIGHUP), a terminal is closed (SIGHUP from the kernel and from
+    // the shell) or the host is shut down (the guard asks too). Nobody is impatient who has not asked before.
+    const again = asked && signal !== 'SIGHUP';
+    asked ||= signal !== 'SIGHUP';
     if (machine !== null) {
-      machine.requestShutdown(`${signal} received`);
+      if (again || !machine.shuttingDown) machine.requestShutdown(`${signal} received`);
       return;
     }
     givenUp ??= signal;
@@ -116,6 +121,9 @@ async function attend(
   if (machine.console === null) {
     return await machine.exited;
   }
+  const hungUp = (reason: string): void => {
+    if (!machine.shuttingDown) machine.requestShutdown(reason);
+  };
   await using _console = forwardConsole({
     console: machine.console,
     input: mode === 'interactive' ? 0 : null,
@@ -123,8 +131,8 @@ async function attend(
     mode: mode === 'interactive' ? 'interactive' : 'read-only',
     onEnd: (end) => {
       if (end.reason === 'hotkey') machine.end('Ctrl-] pressed three times');
-      else if (end.reason === 'output-closed') machine.requestShutdown('Standard output closed');
-      else if (end.reason === 'terminal-closed') machine.requestShutdown('Terminal closed');
+      else if (end.reason === 'output-closed') hungUp('Standard output closed');
+      else if (end.reason === 'terminal-closed') hungUp('Terminal closed');
       else if (end.reason === 'failed')
         messages.notice({ level: 'warning', text: `The console is lost: ${end.error.message}` });
     },

@@ -92,6 +92,18 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
   });
 }
 
+test('a session that ends (SIGTERM and SIGHUP at once) does not cost the guest its power-off', {
+  timeout: 120_000,
+}, async () => {
+  using terminal = new Terminal('tty-session', []);
+  await terminal.seen(/vmspawn-small: ready/);
+  const pid = supervisor('tty-session');
+  process.kill(pid, 'SIGTERM');
+  process.kill(pid, 'SIGHUP');
+  await terminal.unchanged(0);
+  assert.deepEqual(leftovers('tty-session'), []);
+});
+
 test('a read-only console shows the guest and takes no input', { timeout: 120_000 }, async () => {
   using terminal = new Terminal('tty-read-only', ['--console=read-only']);
   await terminal.seen(/vmspawn-small: ready/);

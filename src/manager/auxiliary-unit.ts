@@ -5,6 +5,9 @@ import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
 
+/** Milliseconds for a unit of ours to be started: none of them has anything to do by then but to exist. */
+export const jobTimeout = 30_000;
+
 /** How many of a daemon's last lines are worth showing. */
 const lineCount = 3;
 
@@ -26,7 +29,11 @@ export async function startAuxiliaryUnits(
   try {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const systemd = new SystemdManager(bus);
-    await systemd.startTransientUnit(socket.name, socket.properties, { auxiliary: [service], signal });
+    await systemd.startTransientUnit(socket.name, socket.properties, {
+      auxiliary: [service],
+      signal,
+      timeout: jobTimeout,
+    });
     let settle: (ended: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       settle = resolve;

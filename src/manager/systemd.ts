@@ -8,7 +8,7 @@ import { controlGroup } from '../host/control-group.ts';
 import type { Environment } from '../host/identity.ts';
 import { busFailure } from '../host/service-manager.ts';
 import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
-import { startAuxiliaryUnits } from './auxiliary-unit.ts';
+import { jobTimeout, startAuxiliaryUnits } from './auxiliary-unit.ts';
 import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
 import { ChildManager } from './none.ts';
 import { NameTakenError, Registration } from './registration.ts';
@@ -178,7 +178,7 @@ export class UnitManager implements Manager {
       try {
         // Ours from the call on: an answer that is not waited for any more does not unmake it.
         this.#units.push(unit.name);
-        await systemd.startTransientUnit(unit.name, unit.properties, { signal });
+        await systemd.startTransientUnit(unit.name, unit.properties, { signal, timeout: jobTimeout });
         return;
       } catch (error) {
         const exists = error instanceof Error && 'error' in error && error.error === unitExists;

@@ -63,8 +63,16 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
 async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   const start = new AbortController();
   const signal = AbortSignal.any([wanted.signal, start.signal]);
-  const request = { ...wanted, signal };
-  const { environment } = request;
+  try {
+    return await allSteps({ ...wanted, signal }, (reason) => start.abort(new Error(reason)));
+  } catch (error) {
+    // Whatever waited when the signal came throws its reason as it is.
+    throw signal.aborted ? InterruptedError.of(signal) : error;
+  }
+}
+
+async function allSteps(request: StartRequest, giveUp: (reason: string) => void): Promise<RunningMachine> {
+  const { environment, signal } = request;
   await using stack = new DisposalStack();
   const { machine, settings } = await nameMachine(request.settings, environment);
   const places = openPlaces(environment);
@@ -92,7 +100,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   stack.use(manager);
-  const control = new MachineControl((reason) => start.abort(new Error(reason)));
+  const control = new MachineControl(giveUp);
   manager.onRequest((wish) => {
     if (wish === 'power-off') control.machine.powerOff();
     else control.machine.reboot().catch(() => {});
@@ -119,7 +127,7 @@ async function makeManager(
 ): Promise<Manager> {
   if (plan.manager === null) return new ChildManager(environment);
   const { UnitManager } = await import('../manager/systemd.ts');
-  return new UnitManager({ plan: plan.manager, connections, environment, notice });
+  return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
 }
 
 /** Both to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */

@@ -4,6 +4,7 @@ import type { Bus } from '../dbus/bus.ts';
 import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
+import { startTransient } from './transient.ts';
 
 /** How many of a daemon's last lines are worth showing. */
 const lineCount = 3;
@@ -25,7 +26,8 @@ export async function startAuxiliaryUnits(
   try {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const systemd = new SystemdManager(bus);
-    await systemd.startTransientUnit(socket.name, socket.properties, { auxiliary: [service], signal });
+    const since = Date.now();
+    await startTransient(systemd, socket, signal, [service]);
     let settle: (ended: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       settle = resolve;
@@ -45,7 +47,7 @@ export async function startAuxiliaryUnits(
       plan,
       unit: service.name,
       ended,
-      lastWords: () => lastLines(service, kind),
+      lastWords: () => lastLines(service, kind, since),
       [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -68,8 +70,15 @@ export function endInWords(values: { readonly [name: string]: unknown }): string
   return `result ${String(values['Result'])}`;
 }
 
-/** What the service itself has written to the journal last, in one line; empty when there is nothing or no journal. */
-async function lastLines({ name }: PlannedUnit, kind: PlannedManager['kind']): Promise<string> {
+/**
+ * What the service itself has written to the journal last, in one line; empty when there is nothing or no journal. `since`, in
+ * milliseconds, leaves out an earlier machine of the same name.
+ */
+async function lastLines(
+  { name }: PlannedUnit,
+  kind: PlannedManager['kind'],
+  since: number,
+): Promise<string> {
   const match =
     kind === 'system'
       ? [`_SYSTEMD_UNIT=${name}`]
@@ -78,7 +87,7 @@ async function lastLines({ name }: PlannedUnit, kind: PlannedManager['kind']): P
   for (let attempt = 0; attempt < 2; attempt++) {
     if (attempt > 0) await sleep(200);
     const text = await journalctl([
-      '--boot',
+      `--since=@${Math.floor(since / 1000)}`,
       `--lines=${lineCount}`,
       '--output=cat',
       '--quiet',

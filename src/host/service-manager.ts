@@ -14,8 +14,8 @@ export interface ManagerProbe {
   readonly connections: Connections;
   /** Whether the machine is to be registered with machined at all. */
   readonly register: boolean;
-  /** Whether there will be daemons, so that it matters whether the manager sees the same files as we do. */
-  readonly daemons: boolean;
+  /** Whether there will be a guard or daemons, so that it matters whether the manager sees the same files as we do. */
+  readonly units: boolean;
 }
 
 /** What the chosen service manager can do. Throws HostError when its bus does not answer. */
@@ -30,7 +30,7 @@ export async function probeServiceManager(probe: ManagerProbe): Promise<Usable<M
     probe.register
       ? probeMachined(choice, bus, probe.connections)
       : ({ usable: false, reason: '--register=no was given' } as const),
-    probe.daemons ? seesOurFiles(choice.kind, bus, probe.connections) : true,
+    probe.units ? seesOurFiles(choice.kind, bus, probe.connections) : true,
   ]);
   return { usable: true, kind: choice.kind, bus, sameMounts, ownUnit: ownUnit(), machined };
 }
@@ -48,9 +48,9 @@ async function probeMachined(
   if (!existsSync(socket)) {
     if (kind === 'user')
       return { usable: false, reason: 'no machined runs for users (systemd 259 and newer have one)' };
-    const { BusError } = await import('../dbus/errors.ts');
+    const connection = await busOrError(connections, bus);
+    const { BusFailure } = await import('../dbus/errors.ts');
     try {
-      const connection = await busOrError(connections, bus);
       await connection.call({
         destination: 'org.freedesktop.DBus',
         path: '/org/freedesktop/DBus',
@@ -60,7 +60,7 @@ async function probeMachined(
         body: ['org.freedesktop.machine1', 0],
       });
     } catch (error) {
-      if (!(error instanceof BusError)) throw error;
+      if (!(error instanceof BusFailure)) throw error;
       return { usable: false, reason: `systemd-machined cannot be started (${error.message})` };
     }
   }

@@ -136,7 +136,7 @@ async function makeManager(
 ): Promise<Manager> {
   if (plan.manager === null) return new ChildManager(environment);
   const { UnitManager } = await import('../manager/systemd.ts');
-  return new UnitManager({ plan: plan.manager, connections, environment, notice });
+  return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
 }
 
 /** Both to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */

@@ -4,9 +4,7 @@ import type { Bus } from '../dbus/bus.ts';
 import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
-
-/** Milliseconds for a unit of ours to be started: none of them has anything to do by then but to exist. */
-export const jobTimeout = 30_000;
+import { startTransient } from './transient.ts';
 
 /** How many of a daemon's last lines are worth showing. */
 const lineCount = 3;
@@ -29,11 +27,7 @@ export async function startAuxiliaryUnits(
   try {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const systemd = new SystemdManager(bus);
-    await systemd.startTransientUnit(socket.name, socket.properties, {
-      auxiliary: [service],
-      signal,
-      timeout: jobTimeout,
-    });
+    await startTransient(systemd, socket, signal, [service]);
     let settle: (ended: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       settle = resolve;

@@ -39,7 +39,7 @@ export class Registration {
         return;
       } catch (error) {
         if (signal.aborted) throw error;
-        if (!isNameTaken(error)) {
+        if (!isAnswer(error, machineExists)) {
           throw new ManagerError(`systemd-machined does not register the machine ${this.#plan.fields.name}`, {
             cause: error,
           });
@@ -116,13 +116,20 @@ export class Registration {
     });
   }
 
-  /** Who registered the machine that has our name; null when it is gone or nobody can tell. */
+  /** Who registered the machine that has our name: us when it has gone meanwhile, null when nobody can tell. */
   async #serviceOfTaken(): Promise<string | null> {
+    const { name, service: ours } = this.#plan.fields;
     try {
+      if (this.#plan.via === 'varlink') {
+        const machined = await this.#connections.service(this.#plan.socket);
+        const { parameters } = await machined.call('io.systemd.Machine.List', { name });
+        const { service } = parameters;
+        return typeof service === 'string' ? service : null;
+      }
       const { MachineManager } = await import('../dbus/machined.ts');
-      return await new MachineManager(await this.#connections.bus(this.#bus)).service(this.#plan.fields.name);
-    } catch {
-      return this.#plan.fields.service;
+      return await new MachineManager(await this.#connections.bus(this.#bus)).service(name);
+    } catch (error) {
+      return isAnswer(error, unknownMachine) ? ours : null;
     }
   }
 }
@@ -137,7 +144,10 @@ export class NameTakenError extends ManagerError {
   }
 }
 
-function isNameTaken(error: unknown): boolean {
-  const name = error instanceof Error && 'error' in error ? error.error : null;
-  return name === 'io.systemd.Machine.MachineExists' || name === 'org.freedesktop.machine1.MachineExists';
+const machineExists = ['io.systemd.Machine.MachineExists', 'org.freedesktop.machine1.MachineExists'];
+const unknownMachine = ['io.systemd.Machine.NoSuchMachine', 'org.freedesktop.DBus.Error.UnknownObject'];
+
+/** Whether a peer's error has one of these names. */
+function isAnswer(error: unknown, names: readonly string[]): boolean {
+  return error instanceof Error && 'error' in error && names.includes(String(error.error));
 }

@@ -8,17 +8,16 @@ import { controlGroup } from '../host/control-group.ts';
 import type { Environment } from '../host/identity.ts';
 import { busFailure } from '../host/service-manager.ts';
 import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
-import { jobTimeout, startAuxiliaryUnits } from './auxiliary-unit.ts';
+import { machineUnitName } from '../plan/units.ts';
+import { startAuxiliaryUnits } from './auxiliary-unit.ts';
 import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
 import { ChildManager } from './none.ts';
 import { NameTakenError, Registration } from './registration.ts';
 import { groupGone, inUnit, joinGroup } from './scope.ts';
+import { isTaken, startTransient, stopTimeout } from './transient.ts';
 
 /** Milliseconds until a process that was to be moved must be in its scope. */
 const moveTimeout = 5_000;
-
-/** Milliseconds for a unit of ours to stop, or for the units of a killed supervisor to be gone. */
-const stopTimeout = 10_000;
 
 /** SIGRTMIN as glibc numbers it (signal(7)); systemd's own requests count from there (systemd(1), SIGNALS). */
 const SIGRTMIN = 34;
@@ -36,6 +35,8 @@ const requests: ReadonlyMap<number, MachineRequest> = new Map([
 ]);
 
 export interface UnitManagerOptions {
+  /** The machine's name. */
+  readonly machine: string;
   readonly plan: PlannedManager;
   readonly connections: Connections;
   readonly environment: Environment;
@@ -67,20 +68,21 @@ export class UnitManager implements Manager {
   }
 
   async clear(signal: AbortSignal): Promise<void> {
-    const { scope, guard } = this.#options.plan;
     const end = performance.now() + stopTimeout;
-    for (const unit of [scope, guard]) {
-      if (unit === null) continue;
-      const systemd = await this.#systemd();
+    const systemd = await this.#systemd();
+    // With --keep-unit as well: the one before may have run from a shell, and its guard takes the directory with it.
+    const suffixes = this.#options.plan.scope === null ? ['-guard.service'] : ['.scope', '-guard.service'];
+    for (const suffix of suffixes) {
+      const unit = machineUnitName(this.#options.machine, suffix);
       for (;;) {
         const { ActiveState: state } = await refused(
-          `The state of ${unit.name} is not known`,
-          systemd.unitProperties(unit.name, 'Unit', ['ActiveState']),
+          `The state of ${unit} is not known`,
+          systemd.unitProperties(unit, 'Unit', ['ActiveState'], { signal }),
         );
         if (state === 'inactive' || state === 'failed') break;
         if (performance.now() > end) {
-          throw new ManagerError(`The unit ${unit.name} of an earlier machine of this name does not end`, {
-            hint: `Stop it (systemctl stop ${unit.name}), or give this machine another name with --machine=NAME.`,
+          throw new ManagerError(`The unit ${unit} of an earlier machine of this name does not end`, {
+            hint: `Stop it (systemctl stop '${unit}'), or give this machine another name with --machine=NAME.`,
           });
         }
         await sleep(50, undefined, { signal });
@@ -171,29 +173,22 @@ export class UnitManager implements Manager {
     await this.#startUnit(await this.#systemd(), guard, signal);
   }
 
-  /** Starts a transient unit; one of that name that a killed supervisor has left is waited for, which it does not take long to go. */
+  /** Starts a transient unit of ours. Throws ManagerError. */
   async #startUnit(systemd: SystemdManager, unit: PlannedUnit, signal: AbortSignal): Promise<void> {
-    const end = performance.now() + stopTimeout;
-    for (;;) {
-      try {
-        // Ours from the call on: an answer that is not waited for any more does not unmake it.
-        this.#units.push(unit.name);
-        await systemd.startTransientUnit(unit.name, unit.properties, { signal, timeout: jobTimeout });
-        return;
-      } catch (error) {
-        const exists = error instanceof Error && 'error' in error && error.error === unitExists;
-        if (exists) this.#units.pop();
-        if (signal.aborted) throw error;
-        if (!exists || !(await isRemnant(systemd, unit)) || performance.now() > end) {
-          throw new ManagerError(`The unit ${unit.name} cannot be started`, {
-            cause: error,
-            ...(exists
-              ? { hint: `Stop it first (systemctl stop ${unit.name}), or give the machine another name.` }
-              : {}),
-          });
-        }
-        await sleep(50, undefined, { signal });
-      }
+    // Ours from the call on: an answer that is not waited for any more does not unmake it.
+    this.#units.push(unit.name);
+    try {
+      await startTransient(systemd, unit, signal);
+    } catch (error) {
+      const taken = isTaken(error);
+      if (taken) this.#units.pop();
+      if (signal.aborted) throw error;
+      throw new ManagerError(`The unit ${unit.name} cannot be started`, {
+        cause: error,
+        ...(taken
+          ? { hint: `Stop it first (systemctl stop '${unit.name}'), or give the machine another name.` }
+          : {}),
+      });
     }
   }
 
@@ -245,19 +240,6 @@ export class UnitManager implements Manager {
     } catch (error) {
       throw busFailure(error);
     }
-  }
-}
-
-const unitExists = 'org.freedesktop.systemd1.UnitExists';
-
-/** Whether a unit that stands in the way is one of ours that is going: the name's lock is held by us. */
-async function isRemnant(systemd: SystemdManager, unit: PlannedUnit): Promise<boolean> {
-  const description = unit.properties.find(({ name }) => name === 'Description')?.value;
-  try {
-    const values = await systemd.unitProperties(unit.name, 'Unit', ['Description', 'ActiveState']);
-    return values['ActiveState'] !== 'active' || values['Description'] === description;
-  } catch {
-    return true;
   }
 }
 

@@ -37,7 +37,7 @@ async function probe(
     environment: { DBUS_SYSTEM_BUS_ADDRESS: bus, DBUS_SESSION_BUS_ADDRESS: bus },
     connections,
     register: true,
-    daemons: false,
+    units: false,
     ...more,
   });
 }
@@ -131,7 +131,7 @@ test('nothing is asked that nobody needs to know', async () => {
     environment: {},
     connections: new Connections(never),
     register: true,
-    daemons: true,
+    units: true,
   });
   assert.deepEqual(none, { usable: false, reason: 'of no importance' });
 });

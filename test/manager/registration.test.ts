@@ -15,6 +15,7 @@ const directory = temporaryDirectory();
 const description = `interface io.systemd.Machine
 method Register(name: string, id: ?string, service: ?string, class: string, leader: ?int, allocateUnit: ?bool) -> ()
 method Unregister(name: string) -> ()
+method List(name: string) -> (service: string)
 error MachineExists()
 `;
 const exists = new VarlinkError('io.systemd.Machine.MachineExists');
@@ -26,8 +27,8 @@ interface Machined extends AsyncDisposable {
 }
 
 let sockets = 0;
-/** machined by varlink; `register` answers the calls to register, counted from 1. */
-function fakeMachined(register: (count: number) => Promise<void> | void): Machined {
+/** machined by varlink; `register` answers the calls to register, counted from 1; `owner` registered what is there. */
+function fakeMachined(register: (count: number) => Promise<void> | void, owner = 'vmspawn'): Machined {
   sockets += 1;
   const socket = join(directory, `machined-${sockets}`);
   const calls: Machined['calls'] = [];
@@ -47,6 +48,10 @@ function fakeMachined(register: (count: number) => Promise<void> | void): Machin
             await register(count);
           },
           Unregister: async ({ parameters }) => void calls.push(['Unregister', parameters]),
+          List: async ({ parameters }) => {
+            calls.push(['List', parameters]);
+            return { service: owner };
+          },
         },
       },
     ],
@@ -87,15 +92,30 @@ test('a machine is registered once and forgotten once', async () => {
   ]);
 });
 
-test('a machine of ours that is on its way out is waited for', async () => {
+test('a machine of ours that a killed supervisor has left is forgotten', async () => {
   await using machined = fakeMachined((count) => {
-    if (count < 4) throw exists;
+    if (count < 3) throw exists;
   });
   await using connections = new Connections(never);
-  // Nobody can tell whose it is: ours is the name's lock.
   const registration = new Registration(planned(machined.socket), 'unix:path=/missing', connections);
   await registration.register(42, false, never);
-  assert.equal(machined.calls.length, 4);
+  assert.deepEqual(
+    machined.calls.map(([method]) => method),
+    ['Register', 'List', 'Unregister', 'Register', 'List', 'Unregister', 'Register'],
+  );
+});
+
+test("another's machine is not forgotten", async () => {
+  await using machined = fakeMachined(() => {
+    throw exists;
+  }, 'systemd-nspawn');
+  await using connections = new Connections(never);
+  const registration = new Registration(planned(machined.socket), 'unix:path=/missing', connections);
+  await assert.rejects(registration.register(42, false, never), NameTakenError);
+  assert.deepEqual(
+    machined.calls.map(([method]) => method),
+    ['Register', 'List'],
+  );
 });
 
 test('a refusal is told at once, and then there is nothing to forget', async () => {

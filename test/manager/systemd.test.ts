@@ -90,6 +90,7 @@ describe('a start in which the manager fails at one step', () => {
     await using child = startEarlyChild();
     await using manager = new UnitManager({
       plan: plan(bus.address),
+      machine: 'vm',
       connections,
       environment: {},
       notice: () => {},

@@ -14,7 +14,7 @@ export interface ManagerProbe {
   readonly connections: Connections;
   /** Whether the machine is to be registered with machined at all. */
   readonly register: boolean;
-  /** Whether there will be a guard or daemons, so that it matters whether the manager sees the same files as we do. */
+  /** Whether units will be made, so that it matters whether the manager sees the same processes and files as we do. */
   readonly units: boolean;
 }
 
@@ -26,6 +26,10 @@ export async function probeServiceManager(probe: ManagerProbe): Promise<Usable<M
     choice.kind === 'system'
       ? systemBusAddress(environment)
       : (userBusAddress(environment) ?? `unix:path=${join(choice.runtimeDirectory, 'bus')}`);
+  // It would move, and stop with the machine, whatever process has that number where it is.
+  if (probe.units && !(await seesOurProcesses(bus, probe.connections))) {
+    return { usable: false, reason: 'the service manager runs in another PID namespace' };
+  }
   const [machined, sameMounts] = await Promise.all([
     probe.register
       ? probeMachined(choice, bus, probe.connections)
@@ -97,7 +101,8 @@ async function seesOurFiles(
   connections: Connections,
 ): Promise<boolean> {
   try {
-    const pid = kind === 'system' ? 1 : await managerPid(await busOrError(connections, bus));
+    const pid =
+      kind === 'system' ? 1 : await pidOf(await busOrError(connections, bus), 'org.freedesktop.systemd1');
     return readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt');
   } catch (error) {
     if (error instanceof HostError) throw error;
@@ -105,14 +110,24 @@ async function seesOurFiles(
   }
 }
 
-async function managerPid(bus: Awaited<ReturnType<Connections['bus']>>): Promise<number> {
+/** Whether the bus knows us by the PID that we know: a container may have the host's bus, but not its processes. */
+async function seesOurProcesses(address: string, connections: Connections): Promise<boolean> {
+  const bus = await busOrError(connections, address);
+  try {
+    return (await pidOf(bus, bus.uniqueName)) === process.pid;
+  } catch (error) {
+    throw busFailure(error);
+  }
+}
+
+async function pidOf(bus: Awaited<ReturnType<Connections['bus']>>, name: string): Promise<number> {
   const [pid] = await bus.call({
     destination: 'org.freedesktop.DBus',
     path: '/org/freedesktop/DBus',
     interface: 'org.freedesktop.DBus',
     member: 'GetConnectionUnixProcessID',
     signature: 's',
-    body: ['org.freedesktop.systemd1'],
+    body: [name],
   });
   return Number(pid);
 }

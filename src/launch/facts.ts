@@ -64,7 +64,7 @@ export async function gatherFacts(
       environment,
       connections,
       register: settings.register !== false,
-      units: settings.tpm !== false || !settings.keepUnit,
+      units: !settings.keepUnit,
     }),
     firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,

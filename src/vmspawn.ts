@@ -1,9 +1,14 @@
 import { parseCommandLine } from './cli/parse.ts';
+import { describeError } from './errors.ts';
+import { exitNow } from './sys/exec.ts';
+import { hungUp, writeErr } from './sys/stdio.ts';
 
 /** The program vmspawn(1): from words to an exit status. */
 async function main(words: readonly string[]): Promise<number> {
+  let machine: string | null = null;
   try {
     const { action, settings } = parseCommandLine(words, { cwd: process.cwd() });
+    machine = settings.machine;
     if (action === 'help' || action === 'version') {
       const { inform } = await import('./cli/inform.ts');
       return inform(action, settings, process.env);
@@ -20,7 +25,6 @@ async function main(words: readonly string[]): Promise<number> {
     const complete = await addSettingsFile(words, settings, { cwd: process.cwd(), environment: process.env });
     if (complete.notices.length > 0) {
       const { Messages } = await import('./cli/messages.ts');
-      const { machine } = complete.settings;
       const messages = new Messages({ environment: process.env, quiet: false, machine });
       for (const notice of complete.notices) messages.notice(notice);
     }
@@ -32,12 +36,27 @@ async function main(words: readonly string[]): Promise<number> {
     return await run(complete.settings, process.env);
   } catch (error) {
     const { Messages } = await import('./cli/messages.ts');
-    new Messages({ environment: process.env, quiet: false, machine: null }).failed(error, 1);
+    const { ManagerNotifier } = await import('./cli/notify.ts');
+    new Messages({ environment: process.env, quiet: false, machine }).failed(error, 1);
+    new ManagerNotifier(process.env).exiting(1, error);
     return 1;
   }
 }
 
+/** Exit status of a crash (sysexits.h, EX_SOFTWARE): the service is started again after it. */
+const crashed = 70;
+
+process.on('uncaughtException', (error) => {
+  writeErr(`vmspawn: ${describeError(error)}\n`);
+  process.exit(crashed);
+});
+
 void main(process.argv.slice(2)).then((status) => {
+  // Node aborts when it cannot give a terminal its modes back because that has hung up.
+  if (hungUp()) {
+    process.emit('exit', status);
+    exitNow(status);
+  }
   // Not by itself: a terminal that is still being read would keep the process.
   process.exit(status);
 });

@@ -19,6 +19,7 @@ const stopMargin = 45_000;
 export class ManagerNotifier implements Disposable {
   readonly #address: string;
   #stopping = false;
+  #exiting = false;
   #extending: NodeJS.Timeout | undefined;
 
   constructor(environment: Environment) {
@@ -51,6 +52,7 @@ export class ManagerNotifier implements Disposable {
    * period in milliseconds, null without an end.
    */
   stopping(text: string, timeout: number | null): void {
+    if (this.#exiting) return;
     this.#send([...(this.#stopping ? [] : ['STOPPING=1']), `STATUS=${oneLine(text)}`]);
     if (!this.#stopping) this.#extend(timeout === null ? Number.POSITIVE_INFINITY : timeout + stopMargin);
     this.#stopping = true;
@@ -59,6 +61,7 @@ export class ManagerNotifier implements Disposable {
   /** The exit status that we are about to have, and what went wrong. */
   exiting(status: number, error: unknown): void {
     this.#stopExtending();
+    this.#exiting = true;
     const errno = status === 0 ? null : errnoOf(error);
     this.#send([
       `STATUS=${error === null ? 'The machine has ended.' : oneLine(describeError(error))}`,

@@ -66,6 +66,8 @@ export async function run(settings: Settings, environment: Environment): Promise
     messages.started(machine.plan.machine, machine.pid);
     if (start.signal.aborted) machine.requestShutdown('Signal received');
     else notifier.ready(machine);
+    // From here on the watchdog has nothing to watch.
+    void machine.ended.then(() => notifier.stopping('The machine ends.', 0));
     using _rest = trimMemoryAtRest();
     using _watchdog = startWatchdog(machine, notifier, environment);
     const outcome = await attend(machine, settings, environment, messages);

@@ -39,6 +39,11 @@ export class SystemdManager {
     this.#bus = bus;
   }
 
+  /** Settles when the connection is gone. Never rejects. */
+  get closed(): Promise<Error | null> {
+    return this.#bus.closed;
+  }
+
   /** The manager's version as it says it itself: `257.8-1~deb13u2`. */
   async version(patience: Patience = {}): Promise<string> {
     return asString(await this.#property(path, manager, 'Version', patience), 'The version of systemd');

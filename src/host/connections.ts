@@ -13,6 +13,11 @@ export class Connections implements AsyncDisposable {
   readonly #services = new Map<string, Promise<VarlinkClient>>();
   readonly #signal: AbortSignal;
 
+  /** Gives up connections that are still being made, and whatever is asked over them before the machine runs. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
   /** `signal` gives up connections that are still being made. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;

@@ -1,7 +1,7 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemBusAddress, userBusAddress } from '../dbus/address.ts';
-import { HostError } from '../errors.ts';
+import { describeError, HostError } from '../errors.ts';
 import type { Connections } from './connections.ts';
 import { controlGroup } from './control-group.ts';
 import type { MachinedFacts, ManagerFacts, Usable } from './facts.ts';
@@ -32,11 +32,25 @@ export async function probeServiceManager(probe: ManagerProbe): Promise<Usable<M
   }
   const [machined, sameMounts] = await Promise.all([
     probe.register
-      ? probeMachined(choice, bus, probe.connections)
+      ? reachableMachined(choice, bus, probe)
       : ({ usable: false, reason: '--register=no was given' } as const),
     probe.units ? seesOurFiles(choice.kind, bus, probe.connections) : true,
   ]);
   return { usable: true, kind: choice.kind, bus, sameMounts, ownUnit: ownUnit(), machined };
+}
+
+/** Where nothing but machined is wanted of the bus, a bus that cannot be had is a machined that cannot be had. */
+async function reachableMachined(
+  choice: Extract<ManagerChoice, { kind: 'system' | 'user' }>,
+  bus: string,
+  { units, connections }: ManagerProbe,
+): Promise<Usable<MachinedFacts>> {
+  try {
+    return await probeMachined(choice, bus, connections);
+  } catch (error) {
+    if (units || !(error instanceof HostError)) throw error;
+    return { usable: false, reason: describeError(error) };
+  }
 }
 
 /**
@@ -55,14 +69,17 @@ async function probeMachined(
     const connection = await busOrError(connections, bus);
     const { BusFailure } = await import('../dbus/errors.ts');
     try {
-      await connection.call({
-        destination: 'org.freedesktop.DBus',
-        path: '/org/freedesktop/DBus',
-        interface: 'org.freedesktop.DBus',
-        member: 'StartServiceByName',
-        signature: 'su',
-        body: ['org.freedesktop.machine1', 0],
-      });
+      await connection.call(
+        {
+          destination: 'org.freedesktop.DBus',
+          path: '/org/freedesktop/DBus',
+          interface: 'org.freedesktop.DBus',
+          member: 'StartServiceByName',
+          signature: 'su',
+          body: ['org.freedesktop.machine1', 0],
+        },
+        { signal: connections.signal },
+      );
     } catch (error) {
       if (!(error instanceof BusFailure)) throw error;
       return { usable: false, reason: `systemd-machined cannot be started (${error.message})` };
@@ -73,9 +90,11 @@ async function probeMachined(
   const { VarlinkFailure } = await import('../varlink/errors.ts');
   try {
     const service = await connections.service(socket);
-    const { parameters } = await service.call('org.varlink.service.GetInterfaceDescription', {
-      interface: 'io.systemd.Machine',
-    });
+    const { parameters } = await service.call(
+      'org.varlink.service.GetInterfaceDescription',
+      { interface: 'io.systemd.Machine' },
+      { signal: connections.signal },
+    );
     const description = (parameters as { description?: unknown }).description;
     if (typeof description !== 'string') return byBus;
     return {

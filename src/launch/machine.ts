@@ -106,7 +106,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
 
   const manager = await makeManager(plan, connections, request);
   // The runtime directory of a supervisor that was killed goes with its units, and ours must not go with it.
-  if (existsSync(plan.runtimeDirectory)) await manager.clear(signal);
+  if (plan.manager?.scope != null || existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   stack.use(manager);
   const control = new MachineControl(giveUp);

@@ -30,6 +30,11 @@ export async function nameMachine(
       settings: { ...settings, image: found.path, imageFormat: settings.imageFormat ?? found.format },
     };
   }
+  if (machine?.endsWith('.vmspawn')) {
+    throw new UsageError(`--machine=${machine} has the name of a settings file`, {
+      hint: 'Give the machine a name that does not end in .vmspawn.',
+    });
+  }
   if (machine !== null) return { machine, settings };
   if (image !== null) return { machine: machineNameOf(image), settings };
   const kernel = basename(linux ?? 'vmlinuz');

@@ -41,6 +41,8 @@ export class RunningMachine implements AsyncDisposable {
    * wrote, also after the machine is gone; disposal closes it.
    */
   readonly console: Duplex | null;
+  /** Settles when QEMU is gone, before the rest is cleaned up. Never rejects. */
+  readonly ended: Promise<unknown>;
   /** Settles when QEMU is gone and everything has been given back. Never rejects. */
   readonly exited: Promise<Outcome>;
   readonly #parts: MachineParts;
@@ -48,6 +50,8 @@ export class RunningMachine implements AsyncDisposable {
   /** The first thing that went wrong; it decides the exit status. */
   #failure: VmspawnError | null = null;
 
+  /** Settles when it is known why a daemon has gone, if one has. */
+  #dying: Promise<void> | null = null;
   #guest: GuestState = initialGuestState;
   #pressing: NodeJS.Timeout | undefined;
   #settle: (outcome: Outcome) => void = () => {};
@@ -59,6 +63,7 @@ export class RunningMachine implements AsyncDisposable {
     this.plan = plan;
     this.pid = child.pid;
     this.console = parts.console;
+    this.ended = child.exited;
     this.#ladder = new ShutdownLadder({
       qmp,
       kill: (signal) => child.kill(signal),
@@ -164,12 +169,14 @@ export class RunningMachine implements AsyncDisposable {
     const ended = await Promise.race([auxiliary.ended, child.exited.then(() => null)]);
     if (ended === null || this.#guest.shutdown !== null) return;
     if ((await settledWithin(child.exited, qemuLag)) !== null) return;
-    const death = await auxiliaryDeath(auxiliary, ended);
-    this.#failure ??= death;
-    this.#parts.notice({
-      level: 'warning',
-      text: `${death.message}; the machine is shut down.`,
-      event: 'auxiliary-died',
+    // Its last words may take the journal a while; the guest, which hangs without it, is asked at once.
+    this.#dying = auxiliaryDeath(auxiliary, ended).then((death) => {
+      this.#failure ??= death;
+      this.#parts.notice({
+        level: 'warning',
+        text: `${death.message}; the machine is shut down.`,
+        event: 'auxiliary-died',
+      });
     });
     this.requestShutdown(`${auxiliary.plan.name} is gone`);
   }
@@ -179,6 +186,7 @@ export class RunningMachine implements AsyncDisposable {
     // Its last events, which tell why it ended, may still be on their way.
     await settledWithin(this.#parts.qmp.closed, qemuLag);
     clearInterval(this.#pressing);
+    await this.#dying;
     let error = this.#failure;
     // Against the guest's will, by quit or signals: QEMU's own status says nothing then.
     const forced = this.#ladder.forced && this.#guest.shutdown?.guest !== true;

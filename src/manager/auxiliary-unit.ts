@@ -1,10 +1,13 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../dbus/bus.ts';
+import type { SystemdManager } from '../dbus/systemd.ts';
 import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
 import { startTransient } from './transient.ts';
+
+/** Milliseconds between two attempts to reach a bus that is gone. */
+const busInterval = 1_000;
 
 /** How many of a daemon's last lines are worth showing. */
 const lineCount = 3;
@@ -19,35 +22,19 @@ const endProperties = ['ExecMainCode', 'ExecMainStatus', 'Result'] as const;
 export async function startAuxiliaryUnits(
   plan: PlannedAuxiliary & { readonly units: NonNullable<PlannedAuxiliary['units']> },
   kind: PlannedManager['kind'],
-  bus: Bus,
+  { systemd, again }: { readonly systemd: SystemdManager; again(): Promise<SystemdManager> },
   signal: AbortSignal,
 ): Promise<RunningAuxiliary> {
   const { socket, service } = plan.units;
   const begin = Date.now() / 1000;
   try {
-    const { SystemdManager } = await import('../dbus/systemd.ts');
-    const systemd = new SystemdManager(bus);
     await startTransient(systemd, socket, signal, [service]);
-    let settle: (ended: string) => void = () => {};
-    const ended = new Promise<string>((resolve) => {
-      settle = resolve;
-    });
-    const look = async (): Promise<void> => {
-      const values = await systemd.unitProperties(service.name, 'Service', endProperties);
-      // Before its first connection the service is inactive as well; then no process of it has ended yet.
-      if (Number(values['ExecMainCode'] ?? 0) > 0 || values['Result'] !== 'success') {
-        settle(endInWords(values));
-      }
-    };
-    const changes = (changed: Record<string, unknown>): void => {
-      if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
-      look().catch(() => settle('an unknown result'));
-    };
-    const watch = await systemd.watchUnit(service.name, changes, { signal });
+    const watch = new ServiceWatch(service.name, again);
+    await watch.start(systemd, signal);
     return {
       plan,
       unit: service.name,
-      ended,
+      ended: watch.ended,
       lastWords: () => lastLines(service, kind, begin),
       [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
     };
@@ -57,6 +44,63 @@ export async function startAuxiliaryUnits(
       cause: error,
       required: plan.required,
     });
+  }
+}
+
+/** Waits for the end of a service, over a bus that may be restarted meanwhile. */
+class ServiceWatch implements AsyncDisposable {
+  readonly ended: Promise<string>;
+  readonly #name: string;
+  readonly #again: () => Promise<SystemdManager>;
+  readonly #over = new AbortController();
+  #settle: (ended: string) => void = () => {};
+
+  /** `again` gives the manager on a new connection. */
+  constructor(name: string, again: () => Promise<SystemdManager>) {
+    this.#name = name;
+    this.#again = again;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  async start(systemd: SystemdManager, signal?: AbortSignal): Promise<void> {
+    const changes = (changed: Record<string, unknown>): void => {
+      if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
+      // A bus that goes away meanwhile is another matter: the next look is over a new connection.
+      this.#look(systemd).catch(() => {});
+    };
+    await systemd.watchUnit(this.#name, changes, { signal });
+    void systemd.closed.then(() => this.#resume());
+  }
+
+  async #look(systemd: SystemdManager): Promise<void> {
+    const values = await systemd.unitProperties(this.#name, 'Service', endProperties);
+    // Before its first connection the service is inactive as well; then no process of it has ended yet.
+    if (Number(values['ExecMainCode'] ?? 0) > 0 || values['Result'] !== 'success') {
+      this.#settle(endInWords(values));
+    }
+  }
+
+  /** The bus is gone: as soon as there is one again the service is looked at, and watched. */
+  async #resume(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      try {
+        const systemd = await this.#again();
+        await this.start(systemd);
+        // Nobody has kept a unit loaded that ended without us; QEMU is connected, so it was active.
+        const { ActiveState: state } = await systemd.unitProperties(this.#name, 'Unit', ['ActiveState']);
+        if (state === 'failed' || state === 'inactive') this.#settle('an unknown result');
+        else await systemd.refUnit(this.#name);
+        return;
+      } catch {
+        await sleep(busInterval, undefined, { ref: false, signal: this.#over.signal }).catch(() => {});
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
   }
 }
 

@@ -34,7 +34,7 @@ export class Registration {
       try {
         await (this.#plan.via === 'varlink'
           ? this.#byVarlink(leader, allocateUnit, signal)
-          : this.#byBus(leader));
+          : this.#byBus(leader, signal));
         this.#registered = true;
         return;
       } catch (error) {
@@ -71,7 +71,9 @@ export class Registration {
         await service.call('io.systemd.Machine.Unregister', { name }, { timeout: questionTimeout });
       } else {
         const { MachineManager } = await import('../dbus/machined.ts');
-        await new MachineManager(await this.#connections.bus(this.#bus)).unregister(name);
+        await new MachineManager(await this.#connections.bus(this.#bus)).unregister(name, {
+          timeout: questionTimeout,
+        });
       }
     } catch {
       // Gone already, or machined is.
@@ -87,7 +89,7 @@ export class Registration {
     try {
       const { MachineManager } = await import('../dbus/machined.ts');
       const machined = new MachineManager(await this.#connections.bus(this.#bus));
-      return (await machined.state(this.#plan.fields.name)) === 'closing';
+      return (await machined.state(this.#plan.fields.name, { timeout: questionTimeout })) === 'closing';
     } catch {
       return false;
     }
@@ -102,18 +104,21 @@ export class Registration {
     );
   }
 
-  async #byBus(leader: number): Promise<void> {
+  async #byBus(leader: number, signal: AbortSignal): Promise<void> {
     const { MachineManager } = await import('../dbus/machined.ts');
     const { name, id, service } = this.#plan.fields;
-    await new MachineManager(await this.#connections.bus(this.#bus)).register({
-      name,
-      id: Buffer.from(id, 'hex'),
-      service,
-      class: 'vm',
-      leader,
-      rootDirectory: '',
-      interfaces: [],
-    });
+    await new MachineManager(await this.#connections.bus(this.#bus)).register(
+      {
+        name,
+        id: Buffer.from(id, 'hex'),
+        service,
+        class: 'vm',
+        leader,
+        rootDirectory: '',
+        interfaces: [],
+      },
+      { signal },
+    );
   }
 
   /** Who registered the machine that has our name: us when it has gone meanwhile, null when nobody can tell. */

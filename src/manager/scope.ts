@@ -9,7 +9,7 @@ const interval = 2;
 
 /**
  * Waits until a process is in the control group of `unit`, as seen in /proc: what answers before has only been asked to
- * move it. False after `timeout` milliseconds.
+ * move it. False after `timeout` milliseconds. Throws ManagerError when the process is gone.
  */
 export async function inUnit(
   pid: number,
@@ -19,7 +19,9 @@ export async function inUnit(
 ): Promise<boolean> {
   const end = performance.now() + timeout;
   for (;;) {
-    if (controlGroup(pid)?.split('/').includes(unit)) return true;
+    const group = controlGroup(pid);
+    if (group === null) throw new ManagerError('The process that was to become QEMU ended before it could');
+    if (group.split('/').includes(unit)) return true;
     if (performance.now() > end) return false;
     await sleep(interval, undefined, { signal });
   }

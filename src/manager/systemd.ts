@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Leader, startLeader } from '../child/leader.ts';
 import type { Bus } from '../dbus/bus.ts';
 import type { SystemdManager } from '../dbus/systemd.ts';
-import { ManagerError } from '../errors.ts';
+import { describeError, ManagerError } from '../errors.ts';
 import type { Connections } from '../host/connections.ts';
 import { controlGroup } from '../host/control-group.ts';
 import type { Environment } from '../host/identity.ts';
@@ -15,6 +15,9 @@ import { ChildManager } from './none.ts';
 import { NameTakenError, Registration } from './registration.ts';
 import { groupGone, inUnit, joinGroup } from './scope.ts';
 import { isTaken, startTransient, stopTimeout } from './transient.ts';
+
+/** Milliseconds for the leader to be ready; it is a small program that does nothing else at first. */
+const leaderTimeout = 5_000;
 
 /** Milliseconds until a process that was to be moved must be in its scope. */
 const moveTimeout = 5_000;
@@ -46,13 +49,14 @@ export interface UnitManagerOptions {
 /** systemd, as the system's or a user's manager: the machine in a scope of its own, daemons in units beside it. */
 export class UnitManager implements Manager {
   readonly #options: UnitManagerOptions;
-  readonly #registration: Registration | null;
+  #registration: Registration | null;
   readonly #children: ChildManager;
   /** Units that exist because of us, in the order in which they were made. */
   readonly #units: string[] = [];
   #child: LeaderCandidate | null = null;
   #leader: Leader | null = null;
   #group: string | null = null;
+  #systemdOnBus: { readonly bus: Bus; readonly systemd: SystemdManager } | null = null;
   #onRequest: (request: MachineRequest) => void = () => {};
 
   constructor(options: UnitManagerOptions) {
@@ -93,14 +97,7 @@ export class UnitManager implements Manager {
   async enter(child: LeaderCandidate, signal: AbortSignal): Promise<void> {
     const { plan } = this.#options;
     this.#child = child;
-    if (plan.registration?.leader === 'relay') {
-      this.#leader = startLeader({ signal });
-      await this.#leader.ready;
-      this.#leader.onSignal((number) => {
-        const request = requests.get(number);
-        if (request !== undefined) this.#onRequest(request);
-      });
-    }
+    if (plan.registration?.leader === 'relay') await this.#startLeader(plan.registration.required, signal);
     if (plan.scope === null) {
       await this.#register(false, signal);
       return;
@@ -117,15 +114,10 @@ export class UnitManager implements Manager {
   async startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary> {
     const { units } = plan;
     if (units === null) return this.#children.startAuxiliary(plan, signal);
-    const { connections, plan: manager } = this.#options;
-    let bus: Bus;
-    try {
-      bus = await connections.bus(manager.bus);
-    } catch (error) {
-      throw busFailure(error);
-    }
+    const systemd = await this.#systemd();
     this.#units.push(units.socket.name, units.service.name);
-    return startAuxiliaryUnits({ ...plan, units }, manager.kind, bus, signal);
+    const again = async (): Promise<SystemdManager> => this.#systemd();
+    return startAuxiliaryUnits({ ...plan, units }, this.#options.plan.kind, { systemd, again }, signal);
   }
 
   async terminating(): Promise<boolean> {
@@ -141,8 +133,34 @@ export class UnitManager implements Manager {
     this.#child?.kill('SIGKILL');
     await this.#child?.exited;
     await this.#leader?.[Symbol.asyncDispose]();
-    if (this.#units.length > 0) await this.#stopUnits();
-    if (this.#group !== null) await groupGone(this.#group, stopTimeout);
+    const stopped = this.#units.length === 0 || (await this.#stopUnits());
+    // A manager that does not stop its units in time does not remove their control groups either.
+    if (this.#group !== null && stopped) await groupGone(this.#group, stopTimeout);
+  }
+
+  /** Without a leader the machine is not registered: as one, QEMU would die of what machinectl sends. */
+  async #startLeader(required: boolean, signal: AbortSignal): Promise<void> {
+    try {
+      const leader = startLeader({ signal });
+      this.#leader = leader;
+      const late = sleep(leaderTimeout, 'late', { ref: false });
+      if ((await Promise.race([leader.ready, late])) === 'late') {
+        throw new ManagerError('The leader process of the machine does not answer');
+      }
+      leader.onSignal((number) => {
+        const request = requests.get(number);
+        if (request !== undefined) this.#onRequest(request);
+      });
+    } catch (error) {
+      if (required || signal.aborted) throw error;
+      await this.#leader?.[Symbol.asyncDispose]();
+      this.#leader = null;
+      this.#registration = null;
+      this.#options.notice({
+        level: 'warning',
+        text: `The machine is not known to machinectl: ${describeError(error)}`,
+      });
+    }
   }
 
   /** Scope and registration in one, by machined. False: it refused, and the machine may do without being registered. */
@@ -211,19 +229,20 @@ export class UnitManager implements Manager {
     }
   }
 
-  async #stopUnits(): Promise<void> {
+  /** False when the manager did not do it in time, or cannot be asked: what is bound to the scope goes with it then. */
+  async #stopUnits(): Promise<boolean> {
     try {
       const systemd = await this.#systemd();
+      const { BusError } = await import('../dbus/errors.ts');
       // All at once: the manager puts them into the order that the units themselves ask for.
-      await Promise.all(
-        this.#units.splice(0).map((name) =>
-          systemd.stopUnit(name, 'replace', { timeout: stopTimeout }).catch(() => {
-            // Gone already: it was bound to the scope. Or stuck, and the manager deals with it.
-          }),
-        ),
-      );
+      const stops = this.#units
+        .splice(0)
+        .map((name) => systemd.stopUnit(name, 'replace', { timeout: stopTimeout }));
+      const results = await Promise.allSettled(stops);
+      // An error that the manager has answered with is mostly NoSuchUnit: gone already.
+      return results.every((one) => one.status === 'fulfilled' || one.reason instanceof BusError);
     } catch {
-      // A bus that is gone: what is bound to the scope goes with it.
+      return false;
     }
   }
 
@@ -236,7 +255,10 @@ export class UnitManager implements Manager {
     const { SystemdManager } = await import('../dbus/systemd.ts');
     const { connections, plan } = this.#options;
     try {
-      return new SystemdManager(await connections.bus(plan.bus));
+      const bus = await connections.bus(plan.bus);
+      // One for each connection: it listens for the ends of jobs.
+      if (this.#systemdOnBus?.bus !== bus) this.#systemdOnBus = { bus, systemd: new SystemdManager(bus) };
+      return this.#systemdOnBus.systemd;
     } catch (error) {
       throw busFailure(error);
     }

@@ -41,7 +41,9 @@ export function auxiliaryUnits(
       name: machineUnitName(machine, `${suffix}.service`),
       properties: [
         ...common,
-        property('ExecStart', 'a(sasb)', [[auxiliary.binary, [auxiliary.binary, ...words], false]]),
+        property('ExecStartEx', 'a(sasas)', [
+          [auxiliary.binary, [auxiliary.binary, ...words], ['no-env-expand']],
+        ]),
         property('WorkingDirectory', 's', auxiliary.workingDirectory),
         ...hardening(auxiliary, manager.kind),
       ],

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { HostError } from '../errors.ts';
+import { HostError, UsageError } from '../errors.ts';
 import type { HostFacts, ManagerFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { PlannedManager, PlannedRegistration, PlannedUnit } from './plan.ts';
@@ -43,9 +43,19 @@ export function planManager(input: ManagerInput): PlannedManager | null {
         hint: 'Start it as a service (vmspawn@.service), with systemd-run, or without --keep-unit.',
       });
     }
+    // machinectl terminate stops the unit of a machine: it must be the machine's alone.
+    if (registration !== null && /^(session-.*\.scope|user@.*\.service|init\.scope)$/.test(manager.ownUnit)) {
+      throw new HostError(
+        `--keep-unit: vmspawn runs in ${manager.ownUnit}, which is not the machine's alone`,
+        {
+          hint: 'Start it as a service (vmspawn@.service), with systemd-run, or without --keep-unit; or use --register=no.',
+        },
+      );
+    }
     return { kind: manager.kind, bus: manager.bus, scope: null, guard: null, registration };
   }
   const scope = planScope(input, manager, registration);
+  checkUnitName(machineUnitName(input.machine, '-virtiofsd-00.service'), input.machine);
   return {
     kind: manager.kind,
     bus: manager.bus,
@@ -54,6 +64,14 @@ export function planManager(input: ManagerInput): PlannedManager | null {
     guard: manager.sameMounts ? planGuard(input, scope.name) : null,
     registration,
   };
+}
+
+/** Unit names end at 255 characters (systemd.unit(5)), and every hyphen of a machine's name becomes four of them. */
+function checkUnitName(longest: string, machine: string): void {
+  if (longest.length <= 255) return;
+  throw new UsageError(`The machine's name ${machine} is too long for the names of its units`, {
+    hint: 'Give it a shorter one with --machine=NAME, with fewer hyphens, or use --manager=none.',
+  });
 }
 
 function withoutManager(settings: Settings, reason: string): null {
@@ -171,7 +189,9 @@ function planGuard(input: ManagerInput, scope: string): PlannedUnit {
       property('CollectMode', 's', 'inactive-or-failed'),
       property('RuntimeDirectory', 'as', [`${basename(dirname(runtimeDirectory))}/${machine}`]),
       property('RuntimeDirectoryMode', 'u', 0o700),
-      property('ExecStop', 'a(sasb)', [[program, [program, ...words, 'stop', control], false]]),
+      property('ExecStopEx', 'a(sasas)', [
+        [program, [program, ...words, 'stop', control], ['no-env-expand']],
+      ]),
       property('TimeoutStopUSec', 't', timeout === null ? infinity : (timeout + guardMargin) * microseconds),
     ],
   };

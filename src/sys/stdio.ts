@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import { check, libc } from './koffi.ts';
 
 const poll = libc<[Buffer, number, number], number>('int poll(void *, unsigned long, int)');
@@ -70,4 +70,18 @@ export function setTerminalSize(fd: number, size: { rows: number; columns: numbe
   bytes.writeUInt16LE(size.rows, 0);
   bytes.writeUInt16LE(size.columns, 2);
   check('ioctl(TIOCSWINSZ)', ioctl(fd, TIOCGWINSZ + 1, bytes));
+}
+
+/** Whether standard input, output or error is a terminal that has hung up (isatty(3) fails then). */
+export function hungUp(): boolean {
+  return [0, 1, 2].some((fd) => {
+    try {
+      const { rdev } = fstatSync(fd);
+      // Major numbers of terminals (Documentation/admin-guide/devices.txt): 4 and 5, and 136 to 143 for pseudo terminals.
+      const major = (rdev >> 8) & 0xfff;
+      return (major === 4 || major === 5 || (major >= 136 && major <= 143)) && isatty(fd) !== 1;
+    } catch {
+      return false;
+    }
+  });
 }

@@ -111,13 +111,20 @@ test('a socket that nobody serves: the system has the bus, a user nothing', asyn
 
 test('a bus that cannot be had is a failure with a way out', async () => {
   const { run } = host();
-  await assert.rejects(probe(run, 'unix:path=/missing'), (error) => {
+  await assert.rejects(probe(run, 'unix:path=/missing', { units: true }), (error) => {
     assert.ok(error instanceof HostError);
     assert.match(error.message, /The service manager cannot be reached/);
     assert.match(String(error.cause), /unix:path=\/missing/);
     assert.match(error.hint ?? '', /--manager=none/);
     return true;
   });
+});
+
+test('a bus that only machined is wanted of is no reason to stop', async () => {
+  const { run } = host();
+  const facts = machined(await probe(run, 'unix:path=/missing'));
+  assert.ok(!facts.usable);
+  assert.match(facts.reason, /The service manager cannot be reached.*unix:path=\/missing/);
 });
 
 test('nothing is asked that nobody needs to know', async () => {

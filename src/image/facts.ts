@@ -31,3 +31,29 @@ export interface KernelFacts {
   readonly type: 'pe' | 'uki' | 'other';
   readonly size: number;
 }
+
+/** A directory that is shared with the guest. */
+export interface DirectoryFacts {
+  /** Absolute, without links. */
+  readonly path: string;
+  /** `device:inode`, decimal. */
+  readonly identity: string;
+  /** Its owner. */
+  readonly uid: number;
+}
+
+/** What a directory tree boots with; paths are absolute on the host and lie in the tree, without links. */
+export interface TreeKernel {
+  readonly kernel: string;
+  readonly initrds: readonly string[];
+  /** The words of a boot loader entry. */
+  readonly options: readonly string[];
+  /** Which file said so, or that none did, in words for a notice. */
+  readonly source: string;
+}
+
+/** A tree that is to be the guest's root file system. */
+export interface TreeFacts extends DirectoryFacts {
+  /** null when --linux= names the kernel. */
+  readonly boot: TreeKernel | null;
+}

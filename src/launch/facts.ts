@@ -16,6 +16,7 @@ import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
+import type { TreeFacts } from '../image/facts.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
@@ -50,8 +51,12 @@ export async function gatherFacts(
   const architecture = qemuArchitecture();
   const host = hostname();
   const home = environment['HOME'] ?? '/root';
-  const { image, linux, firmware } = settings;
-  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds] = await Promise.all([
+  const { image, firmware } = settings;
+  const shares = settings.directory !== null || settings.binds.length > 0;
+  const { tree, binds } = shares ? await inspectShares(settings, architecture) : noShares;
+  const linux = settings.linux ?? tree?.boot?.kernel ?? null;
+  const initrdPaths = tree?.boot?.initrds ?? settings.initrd;
+  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds, sharing] = await Promise.all([
     settings.kvm === false
       ? { usable: false as const, reason: '--kvm=no was given' }
       : probeKvm({ cache, passed: passed.kvm }),
@@ -64,7 +69,7 @@ export async function gatherFacts(
       environment,
       connections,
       register: settings.register !== false,
-      daemons: settings.tpm !== false,
+      daemons: settings.tpm !== false || shares,
     }),
     firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
     typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
@@ -74,7 +79,8 @@ export async function gatherFacts(
           explicit: settings.imageFormat !== null,
         }),
     linux === null ? null : inspectKernel(linux),
-    Promise.all(settings.initrd.map(inspectInitrd)),
+    Promise.all(initrdPaths.map(inspectInitrd)),
+    shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
   ]);
   const seed = machineSeed(machineId(host), machine, cache);
   cache.save();
@@ -95,6 +101,30 @@ export async function gatherFacts(
     initrds,
     terminal: probeTerminal(environment),
     extraQemuArguments: extraArguments(environment),
+    sharing,
+    tree,
+    binds,
+  };
+}
+
+const noShares: Pick<HostFacts, 'tree' | 'binds'> = { tree: null, binds: [] };
+
+/** The directories that are shared. Loaded only where there are any. */
+async function inspectShares(
+  { directory, linux, initrd, binds }: Settings,
+  architecture: string,
+): Promise<Pick<HostFacts, 'tree' | 'binds'>> {
+  const { inspectDirectory, inspectTree } = await import('../image/tree.ts');
+  let tree: TreeFacts | null = null;
+  if (directory !== null) {
+    if (linux === null && initrd.length > 0) {
+      throw new UsageError(`--initrd=${initrd[0]} needs a kernel`, { hint: 'Name it with --linux=PATH.' });
+    }
+    tree = inspectTree(directory, { architecture, findKernel: linux === null });
+  }
+  return {
+    tree,
+    binds: binds.map(({ source, readOnly }) => inspectDirectory(source, readOnly ? '--bind-ro=' : '--bind=')),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Settings } from '../settings/settings.ts';
 import { consoleWords } from './console.ts';
 import type { Draft } from './draft.ts';
 import type { ChosenFirmware } from './firmware.ts';
+import { rootWords } from './root-words.ts';
 
 /** COMMAND_LINE_SIZE of the kernel: 2048 on x86 and arm64, a byte of it for the end. */
 const commandLineLimit = 2048;
@@ -22,7 +23,11 @@ export function planKernel(
   firmware: ChosenFirmware,
   draft: Draft,
 ): QemuConfiguration['kernel'] {
-  const words = [...consoleWords(settings.console, facts), ...settings.kernelCommandLine];
+  const words = [
+    ...consoleWords(settings.console, facts),
+    ...rootWords(settings, facts),
+    ...settings.kernelCommandLine,
+  ];
   const commandLine = words.join(' ');
   if (Buffer.byteLength(commandLine) >= commandLineLimit) {
     throw new UsageError(
@@ -45,8 +50,9 @@ export function planKernel(
     }
     return null;
   }
+  if (facts.tree?.boot) draft.notice(`The kernel is ${facts.tree.boot.source} in ${facts.tree.path}.`);
   const image = draft.procPath({ kind: 'file', path: kernel.path, access: 'read', identity: null });
-  const initrd = planInitrd(settings.initrd, draft);
+  const initrd = planInitrd(facts.initrds, draft);
   if (kernel.type === 'uki') {
     addStubStrings(commandLine, draft);
     return { image, initrd, commandLine: null };
@@ -54,13 +60,13 @@ export function planKernel(
   return { image, initrd, commandLine: commandLine === '' ? null : commandLine };
 }
 
-function planInitrd(initrds: readonly string[], draft: Draft): string | null {
+function planInitrd(initrds: HostFacts['initrds'], draft: Draft): string | null {
   const [first] = initrds;
   if (first === undefined) return null;
   if (initrds.length === 1) {
-    return draft.procPath({ kind: 'file', path: first, access: 'read', identity: null });
+    return draft.procPath({ kind: 'file', path: first.path, access: 'read', identity: null });
   }
-  return draft.procPath({ kind: 'concatenation', paths: initrds });
+  return draft.procPath({ kind: 'concatenation', paths: initrds.map(({ path }) => path) });
 }
 
 function addStubStrings(commandLine: string, draft: Draft): void {

@@ -1,5 +1,5 @@
 import type { FirmwareDescriptor, FirmwareProblem } from '../firmware/descriptor.ts';
-import type { DirectoryFacts, ImageFacts, KernelFacts, TreeFacts } from '../image/facts.ts';
+import type { DirectoryFacts, ImageFacts, KernelFacts, RootPartition, TreeFacts } from '../image/facts.ts';
 
 /** Something that is either there, with what is known about it, or not, with the reason as a sentence part. */
 export type Usable<T> = ({ readonly usable: true } & T) | { readonly usable: false; readonly reason: string };
@@ -143,4 +143,6 @@ export interface HostFacts {
   readonly tree: TreeFacts | null;
   /** What --bind= and --bind-ro= share, in the order of the settings. */
   readonly binds: readonly DirectoryFacts[];
+  /** Of the image, for a kernel that is booted directly and not told its root file system. */
+  readonly rootPartition: RootPartition | null;
 }

@@ -57,3 +57,10 @@ export interface TreeFacts extends DirectoryFacts {
   /** null when --linux= names the kernel. */
   readonly boot: TreeKernel | null;
 }
+
+/** The partition that holds the root file system, or /usr where only that is on the disk. */
+export interface RootPartition {
+  readonly kind: 'root' | 'usr';
+  readonly uuid: string;
+  readonly readOnly: boolean;
+}

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { childCommand, type Flavour } from '../child/child-program.ts';
-import { UsageError } from '../errors.ts';
+import { ImageError, UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { Connections } from '../host/connections.ts';
@@ -16,11 +16,12 @@ import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
-import type { TreeFacts } from '../image/facts.ts';
+import type { ImageFacts, TreeFacts } from '../image/facts.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import { sha256 } from '../plan/digest.ts';
+import { saysRoot } from '../plan/root-words.ts';
 import type { Settings } from '../settings/settings.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
 
@@ -104,7 +105,28 @@ export async function gatherFacts(
     sharing,
     tree,
     binds,
+    rootPartition:
+      imageFacts !== null && kernel !== null && kernel.type !== 'uki' && !saysRoot(settings)
+        ? await findRoot(imageFacts, architecture)
+        : null,
   };
+}
+
+/** Loaded only for a direct boot from an image. */
+async function findRoot(image: ImageFacts, architecture: string): Promise<HostFacts['rootPartition']> {
+  if (image.layers.some(({ dataFile }) => dataFile !== null)) return null;
+  const [{ openGuestDisk }, { findRootPartition, readPartitions }] = await Promise.all([
+    import('../image/guest-disk.ts'),
+    import('../image/gpt.ts'),
+  ]);
+  using disk = openGuestDisk(image);
+  try {
+    return findRootPartition(readPartitions(disk.read, disk.size) ?? [], architecture);
+  } catch (error) {
+    // What cannot be read here (zstd) QEMU may well read; what is damaged it says better.
+    if (error instanceof ImageError) return null;
+    throw error;
+  }
 }
 
 const noShares: Pick<HostFacts, 'tree' | 'binds'> = { tree: null, binds: [] };

@@ -233,6 +233,22 @@ const cases: { readonly [name: string]: Case } = {
     },
   },
   user: { host: { ...debian12, identity: bare.identity } },
+  'root-partition': {
+    host: {
+      ...debian12,
+      kernel: kernel.pe,
+      rootPartition: { kind: 'root', uuid: '8c3f8a58-3c1b-4a1e-9a0d-3f1c6e0b7d13', readOnly: false },
+    },
+    settings: { ...linux, firmware: 'none', kernelCommandLine: ['quiet'] },
+  },
+  'root-partition-said': {
+    host: {
+      ...debian12,
+      kernel: kernel.pe,
+      rootPartition: { kind: 'root', uuid: '8c3f8a58-3c1b-4a1e-9a0d-3f1c6e0b7d13', readOnly: false },
+    },
+    settings: { ...linux, firmware: 'none', kernelCommandLine: ['root=/dev/vda2'] },
+  },
   'bind-c': sharing(hosts.daemonC, null, { binds: hosts.twoBinds }),
   'bind-rust': sharing(hosts.daemonRust, null, { binds: hosts.twoBinds }),
   'bind-rust-user': sharing(hosts.daemonRust, hosts.user, { binds: hosts.twoBinds }),

@@ -124,6 +124,7 @@ export const debian12: HostFacts = {
   sharing: null,
   tree: null,
   binds: [],
+  rootPartition: null,
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };

@@ -2,31 +2,11 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { smallShell } from '../small-shell.ts';
 import { directBoot, leftovers, processesIn, Run, scratch, until, vmspawn } from './harness.ts';
 
 /** What a guest is told so that its console is the one that we read. */
 const words = ['console=ttyS0', 'quiet'];
-
-/** A shell in the small guest: each command's output, once it has ended. */
-async function shell(run: Run): Promise<(command: string) => Promise<string>> {
-  let from = await run.seen(/vmspawn-small: ready/);
-  run.type('sh');
-  // What is typed before it reads would be taken from it.
-  from = await run.seen(/# /, from);
-  let count = 0;
-  return async (command) => {
-    count++;
-    // In two parts, so that the echo of what is typed is not taken for the end.
-    run.type(`echo BEG''IN-${count}; { ${command}; } 2>&1; echo EN''D-${count}`);
-    from = await run.seen(new RegExp(`BEGIN-${count}\r\n`), from);
-    const start = from;
-    from = await run.seen(new RegExp(`END-${count}\r\n`), from);
-    return run.stdout
-      .slice(start, from)
-      .replace(/END-\d+\r\n$/, '')
-      .replaceAll('\r', '');
-  };
-}
 
 /** Two directories of the host with a file each, in a place whose name has what option lists take for something else. */
 function shares(directory: string): { data: string; fixed: string } {
@@ -71,7 +51,7 @@ suite('directories', { timeout: 600_000 }, () => {
       `--bind-ro=${escaped(fixed)}:/fixed`,
       ...words,
     ]);
-    const inGuest = await shell(run);
+    const inGuest = await smallShell(run);
     assert.equal(await inGuest('mkdir /a /b; mount -t virtiofs mnt0 /a && mount -t virtiofs mnt1 /b'), '');
     assert.equal(await inGuest('cat /a/file /b/file'), 'from the host\nfrom the host\n');
     await inGuest(
@@ -122,7 +102,7 @@ suite('directories', { timeout: 600_000 }, () => {
       `--bind=${escaped(data)}:/data`,
       ...words,
     ]);
-    const inGuest = await shell(run);
+    const inGuest = await smallShell(run);
     assert.equal(await inGuest('mkdir /a; mount -t virtiofs mnt0 /a; cat /a/file'), 'from the host\n');
     const daemons = processesIn(place.path).filter(isDaemon);
     assert.ok(daemons.length > 0, 'virtiofsd runs');

@@ -60,9 +60,9 @@ export interface SharingFacts {
   readonly user: {
     readonly uid: number;
     readonly gid: number;
-    /** In more groups than the first one. */
+    /** Has supplementary groups (getgroups(2)), which nobody can leave in a namespace without help. */
     readonly groups: boolean;
-    /** May make user namespaces. */
+    /** May make user namespaces, with a /proc of their own. */
     readonly namespaces: boolean;
     /** Ranges that newuidmap(1) and newgidmap(1) would give. */
     readonly subordinate: { readonly uids: IdRange; readonly gids: IdRange } | null;

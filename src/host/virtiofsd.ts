@@ -11,6 +11,9 @@ const queryTimeout = 5_000;
 /** After $PATH: where distributions have it. The last one is QEMU's own up to 7.2, and a link to the other one later. */
 const directories = ['/usr/libexec', '/usr/lib', '/usr/lib/qemu'];
 
+/** As the daemon's own sandbox makes them; where /proc is covered in part, as in containers, none can be mounted anew. */
+const namespaceWords = ['--user', '--map-root-user', '--pid', '--fork', '--mount-proc', '--', '/bin/true'];
+
 /**
  * What there is to share directories with a guest: the daemon, and for an ordinary user what makes user namespaces.
  */
@@ -19,9 +22,7 @@ export async function probeSharing(path: string, cache: FactCache): Promise<Shar
   const uid = process.getuid?.() ?? 0;
   const [virtiofsd, namespaces] = await Promise.all([
     probeVirtiofsd(path, cache),
-    uid === 0 || unshare === null
-      ? false
-      : succeeds(unshare, ['--user', '--map-root-user', '--', '/bin/true']),
+    uid === 0 || unshare === null ? false : succeeds(unshare, namespaceWords),
   ]);
   if (uid === 0) return { virtiofsd, unshare, user: null };
   const gid = process.getgid?.() ?? 0;
@@ -33,11 +34,17 @@ export async function probeSharing(path: string, cache: FactCache): Promise<Shar
     user: {
       uid,
       gid,
-      groups: (process.getgroups?.() ?? []).some((group) => group !== gid),
+      groups: supplementaryGroups().length > 0,
       namespaces,
       subordinate: helpers ? subordinateIds(uid) : null,
     },
   };
+}
+
+/** As getgroups(2) has them, without the first group, which Node adds. */
+function supplementaryGroups(): string[] {
+  const line = /^Groups:(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+  return line.split(/\s+/).filter((group) => group !== '');
 }
 
 /** The daemon: which of the two it is and what it understands, asked once and kept by path, size and mtime. */
@@ -75,6 +82,10 @@ async function probeVirtiofsd(path: string, cache: FactCache): Promise<Usable<Vi
 export function parseVirtiofsd(version: string, help: string): Omit<VirtiofsdFacts, 'binary'> | null {
   const c = /^virtiofsd version (\d+(?:\.\d+)*)/.exec(version);
   if (c?.[1] !== undefined) return { dialect: 'c', version: c[1], readOnly: false, translate: false };
+  // It leaves its groups before it looks at its options, which an ordinary user may not.
+  if (version.startsWith('setgroups() failed')) {
+    return { dialect: 'c', version: 'unknown version', readOnly: false, translate: false };
+  }
   const rust = /^virtiofsd(?: backend)? (\d+(?:\.\d+)*)/.exec(version);
   if (rust?.[1] === undefined) return null;
   return {

@@ -46,7 +46,9 @@ export function virtiofsdCommand(sharing: SharingFacts, daemon: VirtiofsdFacts, 
         `--shared-dir=${share.path}`,
         '--xattr',
         '--no-announce-submounts',
-        '--modcaps=-mknod',
+        '--modcaps=-mknod:-dac_read_search',
+        // With them, and the capability, any file of the host could be opened by a number.
+        '--inode-file-handles=never',
         '--log-level=error',
         // The limit is the one that it is started with.
         '--rlimit-nofile=0',

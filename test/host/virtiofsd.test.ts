@@ -26,6 +26,9 @@ test('the daemon in C and the one in Rust are told apart by their version', () =
     readOnly: false,
     translate: false,
   });
+  // What an ordinary user gets from the one in C.
+  const refused = parseVirtiofsd('setgroups() failed with error=1:Operation not permitted\n', '');
+  assert.equal(refused?.dialect, 'c');
   assert.equal(parseVirtiofsd('bash: virtiofsd: not found', ''), null);
 });
 

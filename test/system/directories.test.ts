@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { debianTree } from '../guests.ts';
 import { smallShell } from '../small-shell.ts';
 import { directBoot, leftovers, processesIn, Run, scratch, until, vmspawn } from './harness.ts';
 
@@ -137,6 +139,28 @@ suite('directories', { timeout: 600_000 }, () => {
     assert.equal(end.code, 1);
     assert.match(end.stderr, /virtiofsd-[01] .*exit status 3.*no such luck/);
     assert.deepEqual(leftovers('test-bind-broken', place.path), []);
+  });
+
+  test('a tree that mmdebstrap made boots, powers off, and has what its guest wrote', async () => {
+    using place = scratch();
+    const tree = join(place.path, 'tree');
+    execFileSync('cp', ['-a', '--reflink=auto', '--', debianTree(), tree]);
+    writeFileSync(
+      join(tree, 'etc/systemd/system/seen.service'),
+      '[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\n[Service]\nType=oneshot\n' +
+        "ExecStart=/bin/sh -c 'findmnt -n -o SOURCE,FSTYPE / > /root/seen; id -u > /root/id; sync'\nExecStart=systemctl poweroff --no-block\n",
+    );
+    const end = await vmspawn([
+      '--machine=test-tree',
+      `--directory=${tree}`,
+      ...['--firmware=none', '--ram=512M', '--kvm=no', '--tpm=no', 'systemd.unit=seen.service', 'quiet'],
+    ]);
+    assert.equal(end.code, 0, end.stderr + end.stdout);
+    assert.match(end.stderr, /The kernel is \/boot\/vmlinuz-\S+ in /);
+    assert.match(end.stderr, /The guest has powered off/);
+    assert.match(readFileSync(join(tree, 'root/seen'), 'utf8'), /^root +virtiofs\n$/);
+    assert.equal(statSync(join(tree, 'root/id')).uid, 0);
+    assert.deepEqual(leftovers('test-tree', place.path), []);
   });
 
   test('what cannot be shared is refused before anything is made', async () => {

@@ -39,6 +39,14 @@ inEveryTestbed((testbed) => {
         ],
         { as },
       );
+      if (bed.name === 'debian-12' && as === 'tester') {
+        // The daemon in C leaves its groups, which takes newgidmap there.
+        const end = await run.ended;
+        assert.equal(end.status, 1);
+        assert.match(end.stderr, /--bind=.* needs newuidmap and newgidmap .*uidmap/);
+        assert.deepEqual(await leftovers(bed, machine, as), []);
+        return;
+      }
       const inGuest = await smallShell(run);
       assert.equal(await inGuest('mkdir /a /b; mount -t virtiofs mnt0 /a && mount -t virtiofs mnt1 /b'), '');
       assert.equal(await inGuest('cat /a/file /b/file'), 'host\nhost\n');

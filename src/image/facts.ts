@@ -48,8 +48,10 @@ export interface TreeKernel {
   readonly initrds: readonly string[];
   /** The words of a boot loader entry. */
   readonly options: readonly string[];
-  /** Which file said so, or that none did, in words for a notice. */
+  /** Path in the tree of the file that said so: an entry, or the kernel itself. */
   readonly source: string;
+  /** Whether the kernel has virtiofs, built in or as a module, as its /boot/config-VERSION says; null without one. */
+  readonly virtiofs: 'yes' | 'module' | 'no' | null;
 }
 
 /** A tree that is to be the guest's root file system. */

@@ -15,6 +15,9 @@ import { compareVersions } from './version-order.ts';
 /** Where an installed system has its boot partitions mounted, in systemd's order. */
 const partitions = ['/efi', '/boot/efi', '/boot'];
 
+/** Bytes of a kernel's configuration, which has some 300 KB. */
+const configurationLimit = 4 * 1024 ** 2;
+
 /** A directory that is to be shared (absolute path); `option` begins the messages. Throws ImageError. */
 export function inspectDirectory(path: string, option: string): DirectoryFacts {
   try {
@@ -67,7 +70,13 @@ function bootEntry(tree: string, architecture: string): TreeKernel | null {
       const directory = entry.type === 2 ? 'EFI/Linux' : 'loader/entries';
       found.push({
         entry,
-        boot: { kernel, initrds, options: entry.options, source: `${partition}/${directory}/${entry.file}` },
+        boot: {
+          kernel,
+          initrds,
+          options: entry.options,
+          source: `${partition}/${directory}/${entry.file}`,
+          virtiofs: entry.version === null ? null : virtiofsOf(tree, entry.version),
+        },
         preferred: pattern !== null && isNamed(entry, pattern),
       });
     }
@@ -123,7 +132,17 @@ function installedKernel(tree: string): TreeKernel | null {
       .map((initrd) => fileInTree(tree, initrd))
       .filter((initrd) => initrd !== null)
       .slice(0, 1);
-    return { kernel, initrds, options: [], source: path };
+    return { kernel, initrds, options: [], source: path, virtiofs: virtiofsOf(tree, version) };
   }
   return null;
+}
+
+/** Debian and Fedora install a kernel's configuration beside it. */
+function virtiofsOf(tree: string, version: string): TreeKernel['virtiofs'] {
+  const text =
+    textInTree(tree, `/boot/config-${version}`, configurationLimit) ??
+    textInTree(tree, `/usr/lib/modules/${version}/config`, configurationLimit);
+  if (text === null) return null;
+  const said = /^CONFIG_VIRTIO_FS=([ym])$/m.exec(text)?.[1];
+  return said === 'y' ? 'yes' : said === 'm' ? 'module' : 'no';
 }

@@ -1,5 +1,6 @@
-import { UsageError } from '../errors.ts';
+import { ImageError, UsageError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
+import type { TreeKernel } from '../image/facts.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { Settings } from '../settings/settings.ts';
 import { consoleWords } from './console.ts';
@@ -50,7 +51,7 @@ export function planKernel(
     }
     return null;
   }
-  if (facts.tree?.boot) draft.notice(`The kernel is ${facts.tree.boot.source} in ${facts.tree.path}.`);
+  if (facts.tree?.boot) tellTreeKernel(facts.tree.path, facts.tree.boot, draft);
   const image = draft.procPath({ kind: 'file', path: kernel.path, access: 'read', identity: null });
   const initrd = planInitrd(facts.initrds, draft);
   if (kernel.type === 'uki') {
@@ -58,6 +59,21 @@ export function planKernel(
     return { image, initrd, commandLine: null };
   }
   return { image, initrd, commandLine: commandLine === '' ? null : commandLine };
+}
+
+/** Which kernel was found in a tree, and whether it will find its root file system. Throws ImageError when it cannot. */
+function tellTreeKernel(path: string, { source, virtiofs, initrds }: TreeKernel, draft: Draft): void {
+  draft.notice(`The kernel is ${source} in ${path}.`);
+  if (virtiofs === 'no' || (virtiofs === 'module' && initrds.length === 0)) {
+    throw new ImageError(`The kernel ${source} in ${path} cannot mount the tree: it has no virtiofs`, {
+      hint: 'Install another one in the tree (Debian package linux-image-cloud-amd64), or name one with --linux=.',
+    });
+  }
+  if (virtiofs === 'module') {
+    draft.notice(
+      'Its initrd must have the module virtiofs: for initramfs-tools, add that word to /etc/initramfs-tools/modules in the tree and run update-initramfs -u there.',
+    );
+  }
 }
 
 function planInitrd(initrds: HostFacts['initrds'], draft: Draft): string | null {

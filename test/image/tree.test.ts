@@ -74,6 +74,18 @@ test('a unified kernel image goes before an entry, and what loader.conf names be
   );
 });
 
+test('whether the kernel has virtiofs, as its configuration says', () => {
+  const virtiofs = (configuration: string) => {
+    const tree = treeOf({ ...debian, 'boot/config-6.10.1': configuration });
+    return inspectTree(tree, { architecture: 'x86_64', findKernel: true }).boot?.virtiofs;
+  };
+  assert.equal(virtiofs('CONFIG_FUSE_FS=y\nCONFIG_VIRTIO_FS=y\n'), 'yes');
+  assert.equal(virtiofs('CONFIG_VIRTIO_FS=m\n'), 'module');
+  assert.equal(virtiofs('# CONFIG_VIRTIO_FS is not set\n'), 'no');
+  const { boot } = inspectTree(treeOf(debian), { architecture: 'x86_64', findKernel: true });
+  assert.equal(boot?.virtiofs, null);
+});
+
 test('links are followed inside of the tree only', () => {
   const tree = treeOf({ 'boot/vmlinuz-1': 'k', 'usr/lib/modules/1/x': 'x' });
   write(join(directory, 'outside'), 'secret');

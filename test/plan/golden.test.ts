@@ -289,6 +289,8 @@ const cases: { readonly [name: string]: Case } = {
       boot: hosts.entry,
     },
   ),
+  'directory-module': sharing(hosts.daemonC, null, {}, hosts.withVirtiofs('module')),
+  'directory-no-virtiofs': sharing(hosts.daemonC, null, {}, hosts.withVirtiofs('no')),
   'directory-own-root': sharing(hosts.daemonC, null, { kernelCommandLine: ['root=/dev/vda'] }, hosts.tree),
   'directory-shifted-rust': sharing(hosts.daemonRust, null, {}, { ...hosts.tree, uid: 100000 }),
   'directory-shifted-c': sharing(hosts.daemonC, null, {}, { ...hosts.tree, uid: 100000 }),

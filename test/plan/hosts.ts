@@ -237,14 +237,21 @@ export const tree: TreeFacts = {
     initrds: ['/var/lib/machines/debian/boot/initrd.img-6.12'],
     options: [],
     source: '/boot/vmlinuz-6.12',
+    virtiofs: 'yes',
   },
 };
+
+/** The tree with another kernel. */
+export function withVirtiofs(virtiofs: NonNullable<TreeFacts['boot']>['virtiofs']): TreeFacts {
+  return { ...tree, boot: tree.boot === null ? null : { ...tree.boot, virtiofs } };
+}
 
 export const entry: TreeFacts['boot'] = {
   kernel: '/var/lib/machines/debian/boot/x/linux',
   initrds: [],
   options: ['root=UUID=1', 'ro', 'rootflags=discard', 'lockdown=integrity'],
   source: '/boot/loader/entries/x.conf',
+  virtiofs: null,
 };
 
 /** One read-only, with what daemons, shells and systemd take for something else. */

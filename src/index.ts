@@ -31,6 +31,11 @@ type Tristate = boolean | 'auto';
 export interface SpawnOptions {
   image?: string;
   imageFormat?: 'raw' | 'qcow2';
+  directory?: string;
+  privateUsers?: string;
+  /** `SRC` or `SRC:DST`, colons in paths escaped. */
+  bind?: string | readonly string[];
+  bindRo?: string | readonly string[];
   machine?: string;
   uuid?: string;
   cpus?: number;

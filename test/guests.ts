@@ -28,6 +28,14 @@ export function debianImage(): string {
   return process.env['VMSPAWN_GUEST_DEBIAN'] ?? build('build-debian');
 }
 
+/**
+ * The Debian tree, which mmdebstrap made: shared, and not to be written to. Built when scripts/test has not said where
+ * it is, which takes a minute the first time and needs root.
+ */
+export function debianTree(): string {
+  return process.env['VMSPAWN_GUEST_TREE'] ?? build('build-tree');
+}
+
 /** The small guest, shared as well; built when scripts/test has not said where it is. */
 export function smallGuest(): SmallGuest {
   const directory = process.env['VMSPAWN_GUEST_SMALL'] ?? build('build-small');

@@ -1,4 +1,5 @@
 import { consoleOptions } from './options/console.ts';
+import { directoryOptions } from './options/directories.ts';
 import { executionOptions } from './options/execution.ts';
 import { firmwareOptions } from './options/firmware.ts';
 import { hostOptions } from './options/host.ts';
@@ -12,6 +13,7 @@ import { otherOptions } from './options/other.ts';
 /** Every option, in the order of help and man page. */
 export const options: readonly Option[] = [
   ...imageOptions,
+  ...directoryOptions,
   ...hostOptions,
   ...firmwareOptions,
   ...networkOptions,

@@ -3,7 +3,6 @@
  * somebody who cannot spell. The short forms of some of them are the keys' values.
  */
 export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
-  ['directory', 'D'],
   ['ephemeral', 'x'],
   ['image-disk-type', null],
   ['discard-disk', null],
@@ -12,9 +11,6 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['coco', null],
   ['network-tap', 'n'],
   ['smbios11', 's'],
-  ['private-users', null],
-  ['bind', null],
-  ['bind-ro', null],
   ['extra-drive', null],
   ['bind-volume', null],
   ['bind-user', null],

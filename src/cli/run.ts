@@ -113,7 +113,7 @@ async function attend(
     writeErr(
       startBanner({
         machine: machine.plan.machine,
-        source: settings.image ?? settings.linux,
+        source: settings.image ?? settings.directory ?? settings.linux,
         mode,
         quiet: settings.quiet,
         colour: colourAllowed(environment, isTerminal(2)),

@@ -71,15 +71,16 @@ async function search(
   settings: Settings,
   { environment, directories }: Circumstances,
 ): Promise<{ file: SettingsFile; trusted: boolean } | null> {
-  const { machine, image, linux } = settings;
-  if (machine === null && image === null) return null;
-  const name = machine ?? machineNameOf(image ?? '');
+  const { machine, linux } = settings;
+  const source = settings.image ?? settings.directory;
+  if (machine === null && source === null) return null;
+  const name = machine ?? machineNameOf(source ?? '');
   const user = isUserMode(settings);
   const trusted = findSettings(name, directories ?? settingsDirectories({ user, environment }));
   if (trusted !== null) return { file: trusted, trusted: true };
-  if (image === null && linux !== null) return null;
+  if (source === null && linux !== null) return null;
   const disk =
-    image ?? (await locateImage(name, { user, environment, home: environment['HOME'] ?? null })).path;
+    source ?? (await locateImage(name, { user, environment, home: environment['HOME'] ?? null })).path;
   const beside = readSettings(join(dirname(disk), `${name}.vmspawn`));
   return beside === null ? null : { file: beside, trusted: false };
 }

@@ -1,6 +1,6 @@
+import { matchesGlob } from '../settings/glob.ts';
 import type { Tristate } from '../settings/settings.ts';
 import type { FirmwareDescriptor } from './descriptor.ts';
-import { matchesGlob } from './glob.ts';
 
 /** What a machine needs of its firmware. */
 export interface FirmwareRequest {

@@ -1,5 +1,5 @@
 import type { FirmwareDescriptor, FirmwareProblem } from '../firmware/descriptor.ts';
-import type { ImageFacts, KernelFacts } from '../image/facts.ts';
+import type { DirectoryFacts, ImageFacts, KernelFacts, RootPartition, TreeFacts } from '../image/facts.ts';
 
 /** Something that is either there, with what is known about it, or not, with the reason as a sentence part. */
 export type Usable<T> = ({ readonly usable: true } & T) | { readonly usable: false; readonly reason: string };
@@ -32,6 +32,41 @@ export interface PassedKvm {
   readonly fd: number;
   /** The device can be opened by its path as well, for a QEMU that takes no descriptor. */
   readonly opens: boolean;
+}
+
+/** A range of user or group numbers. */
+export interface IdRange {
+  readonly base: number;
+  readonly count: number;
+}
+
+export interface VirtiofsdFacts {
+  readonly binary: string;
+  /** The one in Rust, or the one in C that QEMU had up to 7.2. */
+  readonly dialect: 'rust' | 'c';
+  readonly version: string;
+  /** It can refuse to write (--readonly). */
+  readonly readOnly: boolean;
+  /** It can show other owners to the guest than files have (--translate-uid). */
+  readonly translate: boolean;
+}
+
+/** What there is to share directories of the host with a guest. */
+export interface SharingFacts {
+  readonly virtiofsd: Usable<VirtiofsdFacts>;
+  /** unshare(1). */
+  readonly unshare: string | null;
+  /** null for root, who can read and give away every file. */
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    /** Has supplementary groups (getgroups(2)), which nobody can leave in a namespace without help. */
+    readonly groups: boolean;
+    /** May make user namespaces, with a /proc of their own. */
+    readonly namespaces: boolean;
+    /** Ranges that newuidmap(1) and newgidmap(1) would give. */
+    readonly subordinate: { readonly uids: IdRange; readonly gids: IdRange } | null;
+  } | null;
 }
 
 export interface Identity {
@@ -102,4 +137,12 @@ export interface HostFacts {
   };
   /** Words of SYSTEMD_VMSPAWN_QEMU_EXTRA. */
   readonly extraQemuArguments: readonly string[];
+  /** null where no directory is shared. */
+  readonly sharing: SharingFacts | null;
+  /** The tree of --directory=. */
+  readonly tree: TreeFacts | null;
+  /** What --bind= and --bind-ro= share, in the order of the settings. */
+  readonly binds: readonly DirectoryFacts[];
+  /** Of the image, for a kernel that is booted directly and not told its root file system. */
+  readonly rootPartition: RootPartition | null;
 }

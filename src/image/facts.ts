@@ -31,3 +31,38 @@ export interface KernelFacts {
   readonly type: 'pe' | 'uki' | 'other';
   readonly size: number;
 }
+
+/** A directory that is shared with the guest. */
+export interface DirectoryFacts {
+  /** Absolute, without links. */
+  readonly path: string;
+  /** `device:inode`, decimal. */
+  readonly identity: string;
+  /** Its owner. */
+  readonly uid: number;
+}
+
+/** What a directory tree boots with; paths are absolute on the host and lie in the tree, without links. */
+export interface TreeKernel {
+  readonly kernel: string;
+  readonly initrds: readonly string[];
+  /** The words of a boot loader entry. */
+  readonly options: readonly string[];
+  /** Path in the tree of the file that said so: an entry, or the kernel itself. */
+  readonly source: string;
+  /** Whether the kernel has virtiofs, built in or as a module, as its /boot/config-VERSION says; null without one. */
+  readonly virtiofs: 'yes' | 'module' | 'no' | null;
+}
+
+/** A tree that is to be the guest's root file system. */
+export interface TreeFacts extends DirectoryFacts {
+  /** null when --linux= names the kernel. */
+  readonly boot: TreeKernel | null;
+}
+
+/** The partition that holds the root file system, or /usr where only that is on the disk. */
+export interface RootPartition {
+  readonly kind: 'root' | 'usr';
+  readonly uuid: string;
+  readonly readOnly: boolean;
+}

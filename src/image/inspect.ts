@@ -10,8 +10,7 @@ import { resolveReference, shellWord } from './reference.ts';
 /** Files of a backing chain. QEMU has no limit of its own but gets slow long before this. */
 export const layerLimit = 32;
 
-const directoryHint =
-  'A directory is not an image, and booting a directory is not supported yet by this version: name the image file in it.';
+const directoryHint = 'Boot a directory with --directory=.';
 
 /**
  * Reads what a disk image (absolute path) is: its file, and for qcow2 every file below it, each header parsed here and

@@ -25,14 +25,14 @@ export function imageDirectories({ user, environment, home }: ImageLookup): read
 }
 
 /**
- * The image of a machine that was named without one (`-M NAME`): NAME.raw, NAME.qcow2 or NAME in the first directory
- * that has one of them. Throws UsageError for a name that cannot be one and for a directory tree, ImageError when
- * there is nothing.
+ * The image or tree of a machine that was named without one (`-M NAME`): NAME.raw, NAME.qcow2 or NAME in the first
+ * directory that has one of them. `format` is null for a directory tree. Throws UsageError for a name that cannot be one,
+ * ImageError when there is nothing.
  */
 export async function locateImage(
   name: string,
   lookup: ImageLookup,
-): Promise<{ path: string; format: ImageFormat }> {
+): Promise<{ path: string; format: ImageFormat | null }> {
   if (!isMachineName(name)) {
     throw new UsageError(`--machine=${printable(name)} is no valid machine name`, {
       hint: 'Use letters, digits, hyphens and dots, at most 64 of them, beginning and ending with a letter or digit.',
@@ -46,12 +46,7 @@ export async function locateImage(
       try {
         const status = statSync(path);
         if (status.isFile() || status.isBlockDevice()) return { path, format: imageFormatOf(path, null) };
-        if (status.isDirectory()) {
-          throw new UsageError(
-            `The machine ${name} is the directory ${printable(path)}, and directories are not supported yet by this version`,
-            { hint: 'Give an image with --image=FILE.' },
-          );
-        }
+        if (status.isDirectory() && file === name) return { path, format: null };
         throw new ImageError(`${printable(path)} is neither a regular file nor a block device`);
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;

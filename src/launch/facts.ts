@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { childCommand, type Flavour } from '../child/child-program.ts';
-import { UsageError } from '../errors.ts';
+import { ImageError, UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { Connections } from '../host/connections.ts';
@@ -16,10 +16,12 @@ import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
+import type { ImageFacts, TreeFacts } from '../image/facts.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import { sha256 } from '../plan/digest.ts';
+import { saysRoot } from '../plan/root-words.ts';
 import type { Settings } from '../settings/settings.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
 
@@ -50,8 +52,12 @@ export async function gatherFacts(
   const architecture = qemuArchitecture();
   const host = hostname();
   const home = environment['HOME'] ?? '/root';
-  const { image, linux, firmware } = settings;
-  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds] = await Promise.all([
+  const { image, firmware } = settings;
+  const shares = settings.directory !== null || settings.binds.length > 0;
+  const { tree, binds } = shares ? await inspectShares(settings, architecture) : noShares;
+  const linux = settings.linux ?? tree?.boot?.kernel ?? null;
+  const initrdPaths = tree?.boot?.initrds ?? settings.initrd;
+  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds, sharing] = await Promise.all([
     settings.kvm === false
       ? { usable: false as const, reason: '--kvm=no was given' }
       : probeKvm({ cache, passed: passed.kvm }),
@@ -74,7 +80,8 @@ export async function gatherFacts(
           explicit: settings.imageFormat !== null,
         }),
     linux === null ? null : inspectKernel(linux),
-    Promise.all(settings.initrd.map(inspectInitrd)),
+    Promise.all(initrdPaths.map(inspectInitrd)),
+    shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
   ]);
   const seed = machineSeed(machineId(host), machine, cache);
   cache.save();
@@ -95,6 +102,51 @@ export async function gatherFacts(
     initrds,
     terminal: probeTerminal(environment),
     extraQemuArguments: extraArguments(environment),
+    sharing,
+    tree,
+    binds,
+    rootPartition:
+      imageFacts !== null && kernel !== null && kernel.type !== 'uki' && !saysRoot(settings)
+        ? await findRoot(imageFacts, architecture)
+        : null,
+  };
+}
+
+/** Loaded only for a direct boot from an image. */
+async function findRoot(image: ImageFacts, architecture: string): Promise<HostFacts['rootPartition']> {
+  if (image.layers.some(({ dataFile }) => dataFile !== null)) return null;
+  const [{ openGuestDisk }, { findRootPartition, readPartitions }] = await Promise.all([
+    import('../image/guest-disk.ts'),
+    import('../image/gpt.ts'),
+  ]);
+  using disk = openGuestDisk(image);
+  try {
+    return findRootPartition(readPartitions(disk.read, disk.size) ?? [], architecture);
+  } catch (error) {
+    // What cannot be read here (zstd) QEMU may well read; what is damaged it says better.
+    if (error instanceof ImageError) return null;
+    throw error;
+  }
+}
+
+const noShares: Pick<HostFacts, 'tree' | 'binds'> = { tree: null, binds: [] };
+
+/** The directories that are shared. Loaded only where there are any. */
+async function inspectShares(
+  { directory, linux, initrd, binds }: Settings,
+  architecture: string,
+): Promise<Pick<HostFacts, 'tree' | 'binds'>> {
+  const { inspectDirectory, inspectTree } = await import('../image/tree.ts');
+  let tree: TreeFacts | null = null;
+  if (directory !== null) {
+    if (linux === null && initrd.length > 0) {
+      throw new UsageError(`--initrd=${initrd[0]} needs a kernel`, { hint: 'Name it with --linux=PATH.' });
+    }
+    tree = inspectTree(directory, { architecture, findKernel: linux === null });
+  }
+  return {
+    tree,
+    binds: binds.map(({ source, readOnly }) => inspectDirectory(source, readOnly ? '--bind-ro=' : '--bind=')),
   };
 }
 

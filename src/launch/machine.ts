@@ -119,13 +119,32 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
   if (plan.manager !== null) await control.open(plan.control);
   await bothSettled(manager.enter(child, signal), prepareState(plan, signal));
-  const auxiliaries: RunningAuxiliary[] = [];
-  for (const auxiliary of plan.auxiliaries) {
-    giveUpIf(signal);
-    auxiliaries.push(stack.use(await manager.startAuxiliary(auxiliary, signal)));
-  }
+  const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
   return await enterQemu({ plan, child, manager, control, auxiliaries }, stack, request);
+}
+
+/**
+ * All daemons side by side; each one that was started belongs to the stack, also when another one fails. Throws the
+ * first failure, of those that the machine cannot do without before others.
+ */
+async function startAuxiliaries(
+  { auxiliaries }: Plan,
+  manager: Manager,
+  stack: DisposalStack,
+  signal: AbortSignal,
+): Promise<RunningAuxiliary[]> {
+  const results = await Promise.allSettled(
+    auxiliaries.map((auxiliary) => manager.startAuxiliary(auxiliary, signal)),
+  );
+  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  for (const auxiliary of started) stack.use(auxiliary);
+  const failed = results.flatMap((result, index) =>
+    result.status === 'rejected' ? [{ result, required: auxiliaries[index]?.required ?? true }] : [],
+  );
+  const [first] = [...failed.filter(({ required }) => required), ...failed];
+  if (first !== undefined) throw first.result.reason;
+  return started;
 }
 
 /** The code for service managers is loaded only where one looks after the machine. */

@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
@@ -13,18 +15,27 @@ export async function nameMachine(
   settings: Settings,
   environment: Environment,
 ): Promise<{ readonly machine: string; readonly settings: Settings }> {
-  const { machine, image, linux } = settings;
-  if (image === null && linux === null) {
+  const { machine, image, linux, directory } = settings;
+  if (directory !== null && image !== null) {
+    throw new UsageError('--directory= and --image= name two things to boot', {
+      hint: 'Give one of them; a further directory is shared with --bind=, a further disk with --extra-drive=.',
+    });
+  }
+  if (directory === null && settings.privateUsers !== null) {
+    throw new UsageError('--private-users= is about the files of --directory=, which was not given');
+  }
+  if (image === null && linux === null && directory === null) {
     if (machine === null) {
       const [word] = settings.kernelCommandLine;
       throw new UsageError('There is nothing to boot', {
         hint: word?.includes('/')
           ? `Did you mean --image=${word}? Words after the options are for the kernel command line.`
-          : 'Name a disk image with --image=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
+          : 'Name a disk image with --image=PATH, a tree with --directory=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
       });
     }
     const home = environment['HOME'] ?? null;
     const found = await locateImage(machine, { user: isUserMode(settings), environment, home });
+    if (found.format === null) return { machine, settings: { ...settings, directory: found.path } };
     return {
       machine,
       settings: { ...settings, image: found.path, imageFormat: settings.imageFormat ?? found.format },
@@ -37,8 +48,21 @@ export async function nameMachine(
   }
   if (machine !== null) return { machine, settings };
   if (image !== null) return { machine: machineNameOf(image), settings };
+  if (directory !== null) {
+    const name = directory === '/' ? hostname() : basename(realpathOf(directory));
+    return { machine: machineNameOf(name), settings };
+  }
   const kernel = basename(linux ?? 'vmlinuz');
   return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
+}
+
+/** For names like `.`; a directory that does not exist is complained about later, in better words. */
+function realpathOf(directory: string): string {
+  try {
+    return realpathSync.native(directory);
+  } catch {
+    return directory;
+  }
 }
 
 /** Whether the user's own directories and manager count: as systemd has it, for everybody but root. */

@@ -3,6 +3,7 @@ import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError } from '../errors.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
 import type { PlannedAuxiliary } from '../plan/plan.ts';
+import { originalDescriptorLimit } from '../sys/limits.ts';
 import { listenUnix } from '../sys/unix-listener.ts';
 import type { Manager, RunningAuxiliary } from './manager.ts';
 
@@ -49,7 +50,8 @@ export class ChildManager implements Manager {
           environment: programEnvironment(this.#environment),
           descriptors: [{ target: socketDescriptor, fd: listener.fd }],
           ownSession: true,
-          descriptorLimit: null,
+          // A daemon that serves files needs one for each that the guest knows.
+          descriptorLimit: plan.sandbox === undefined ? null : everyDescriptor(),
         },
         signal,
       );
@@ -71,6 +73,11 @@ export class ChildManager implements Manager {
       });
     }
   }
+}
+
+function everyDescriptor(): { soft: number; hard: number } {
+  const { hard } = originalDescriptorLimit();
+  return { soft: hard, hard };
 }
 
 /** Asks a daemon to end, and ends it when it does not. */

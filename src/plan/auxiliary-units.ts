@@ -1,5 +1,5 @@
 import type { UnitProperty } from '../dbus/property.ts';
-import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from './plan.ts';
+import type { PlannedAuxiliary, PlannedManager, PlannedSandbox, PlannedUnit } from './plan.ts';
 import { machineUnitName, property } from './units.ts';
 
 /** The first descriptor that a service gets from its socket (sd_listen_fds(3)). */
@@ -26,7 +26,10 @@ export function auxiliaryUnits(
     property('AddRef', 'b', true),
     property('Slice', 's', slice),
   ];
-  const words = auxiliary.arguments.map((word) => word.replace('{socket}', String(socketDescriptor)));
+  const words = auxiliary.arguments.map((word) =>
+    // A dollar sign would begin a variable (systemd.service(5)).
+    word.replace('{socket}', String(socketDescriptor)).replaceAll('$', '$$$$'),
+  );
   return {
     socket: {
       name: machineUnitName(machine, `${suffix}.socket`),
@@ -45,7 +48,9 @@ export function auxiliaryUnits(
           [auxiliary.binary, [auxiliary.binary, ...words], ['no-env-expand']],
         ]),
         property('WorkingDirectory', 's', auxiliary.workingDirectory),
-        ...hardening(auxiliary, manager.kind),
+        ...(auxiliary.sandbox === undefined
+          ? hardening(auxiliary, manager.kind)
+          : shareHardening(auxiliary.sandbox, manager.kind)),
       ],
     },
   };
@@ -76,7 +81,7 @@ function hardening(
   return [
     ...everywhere,
     // The image, and with it the state, may lie in a directory that is closed to others than its owner.
-    property('CapabilityBoundingSet', 't', 1 << capabilities.CAP_DAC_OVERRIDE),
+    property('CapabilityBoundingSet', 't', capabilityMask(['CAP_DAC_OVERRIDE'])),
     property('ProtectSystem', 's', 'strict'),
     property('ReadWritePaths', 'as', [workingDirectory]),
     property('PrivateNetwork', 'b', true),
@@ -91,5 +96,59 @@ function hardening(
   ];
 }
 
+/**
+ * The same for a daemon that acts for all users of a guest in a directory: it makes namespaces, gives files away and sets
+ * their set-user-ID bits, and then drops what it does not need by itself.
+ */
+function shareHardening(sandbox: PlannedSandbox, kind: PlannedManager['kind']): readonly UnitProperty[] {
+  const limits = [
+    property('LimitNOFILE', 't', descriptorLimit),
+    property('LimitNOFILESoft', 't', descriptorLimit),
+  ];
+  // For a user's manager a filter means NoNewPrivileges=, which newuidmap(1) does not work with.
+  if (sandbox.helpers) return limits;
+  const everywhere = [
+    ...limits,
+    property('NoNewPrivileges', 'b', true),
+    property('RestrictAddressFamilies', '(bas)', [true, ['AF_UNIX']]),
+    property('SystemCallFilter', '(bas)', [true, ['@system-service', '@mount', 'seccomp']]),
+    property('SystemCallArchitectures', 'as', ['native']),
+    property('MemoryDenyWriteExecute', 'b', true),
+    property('LockPersonality', 'b', true),
+    property('RestrictRealtime', 'b', true),
+  ];
+  if (kind === 'user') return everywhere;
+  return [
+    ...everywhere,
+    property('CapabilityBoundingSet', 't', capabilityMask(sandbox.capabilities)),
+    property('ProtectSystem', 's', 'strict'),
+    property('ReadWritePaths', 'as', sandbox.writablePaths),
+    property('ReadOnlyPaths', 'as', sandbox.readOnlyPaths),
+    property('PrivateNetwork', 'b', true),
+    property('PrivateDevices', 'b', true),
+    property('ProtectClock', 'b', true),
+    property('ProtectHostname', 'b', true),
+    property('ProtectKernelLogs', 'b', true),
+    property('ProtectKernelModules', 'b', true),
+  ];
+}
+
+function capabilityMask(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + 2 ** (capabilities[name] ?? 0), 0);
+}
+
+/** As many files as the guest may have open and know of; what systemd gives services at most if not told otherwise. */
+const descriptorLimit = 524_288;
+
 /** Numbers of linux/capability.h. */
-const capabilities = { CAP_DAC_OVERRIDE: 1 } as const;
+const capabilities: { readonly [name: string]: number } = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_SYS_ADMIN: 21,
+  CAP_SETFCAP: 31,
+};

@@ -73,7 +73,12 @@ function state({ nvram, tpmState }: Plan): string {
 
 function daemon(auxiliary: PlannedAuxiliary): string {
   const { binary, workingDirectory, socket } = auxiliary;
-  const words = auxiliary.arguments.map((word) => word.replace('fd={socket}', `path=${socket.path}`));
+  const words = auxiliary.arguments.map((word) =>
+    word
+      // virtiofsd calls it by a longer name than swtpm.
+      .replace('--fd={socket}', `--socket-path=${socket.path}`)
+      .replace('fd={socket}', `path=${socket.path}`),
+  );
   const path = quoteWord(socket.path);
   return [
     `# ${auxiliary.description}`,

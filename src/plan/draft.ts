@@ -8,7 +8,8 @@ import type {
   QemuConfiguration,
   QemuObject,
 } from '../qemu/configuration.ts';
-import type { Notice, PlannedDescriptor } from './plan.ts';
+import type { GuestMount } from './guest-mounts.ts';
+import type { Notice, PlannedCredential, PlannedDescriptor } from './plan.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type NewDescriptor = DistributiveOmit<PlannedDescriptor, 'target'>;
@@ -33,6 +34,8 @@ export class Draft {
   readonly devices: Device[] = [];
   readonly globals: QemuConfiguration['globals'][number][] = [];
   readonly smbios11: string[] = [];
+  readonly credentials: PlannedCredential[] = [];
+  readonly guestMounts: GuestMount[] = [];
   readonly machineProperties: { [name: string]: Properties[string] } = {};
   #nextDescriptor = firstDescriptor;
 
@@ -42,6 +45,10 @@ export class Draft {
 
   warning(text: string): void {
     this.notices.push({ level: 'warning', text });
+  }
+
+  credential(credential: PlannedCredential): void {
+    this.credentials.push(credential);
   }
 
   /** Gives `descriptor` the next free number in QEMU. */

@@ -1,10 +1,12 @@
-import { UsageError } from '../errors.ts';
+import { ImageError, UsageError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
+import type { TreeKernel } from '../image/facts.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { Settings } from '../settings/settings.ts';
 import { consoleWords } from './console.ts';
 import type { Draft } from './draft.ts';
 import type { ChosenFirmware } from './firmware.ts';
+import { rootWords } from './root-words.ts';
 
 /** COMMAND_LINE_SIZE of the kernel: 2048 on x86 and arm64, a byte of it for the end. */
 const commandLineLimit = 2048;
@@ -22,7 +24,11 @@ export function planKernel(
   firmware: ChosenFirmware,
   draft: Draft,
 ): QemuConfiguration['kernel'] {
-  const words = [...consoleWords(settings.console, facts), ...settings.kernelCommandLine];
+  const words = [
+    ...consoleWords(settings.console, facts),
+    ...rootWords(settings, facts),
+    ...settings.kernelCommandLine,
+  ];
   const commandLine = words.join(' ');
   if (Buffer.byteLength(commandLine) >= commandLineLimit) {
     throw new UsageError(
@@ -45,8 +51,9 @@ export function planKernel(
     }
     return null;
   }
+  if (facts.tree?.boot) tellTreeKernel(facts.tree.path, facts.tree.boot, draft);
   const image = draft.procPath({ kind: 'file', path: kernel.path, access: 'read', identity: null });
-  const initrd = planInitrd(settings.initrd, draft);
+  const initrd = planInitrd(facts.initrds, draft);
   if (kernel.type === 'uki') {
     addStubStrings(commandLine, draft);
     return { image, initrd, commandLine: null };
@@ -54,13 +61,28 @@ export function planKernel(
   return { image, initrd, commandLine: commandLine === '' ? null : commandLine };
 }
 
-function planInitrd(initrds: readonly string[], draft: Draft): string | null {
+/** Which kernel was found in a tree, and whether it will find its root file system. Throws ImageError when it cannot. */
+function tellTreeKernel(path: string, { source, virtiofs, initrds }: TreeKernel, draft: Draft): void {
+  draft.notice(`The kernel is ${source} in ${path}.`);
+  if (virtiofs === 'no' || (virtiofs === 'module' && initrds.length === 0)) {
+    throw new ImageError(`The kernel ${source} in ${path} cannot mount the tree: it has no virtiofs`, {
+      hint: 'Install another one in the tree (Debian package linux-image-cloud-amd64), or name one with --linux=.',
+    });
+  }
+  if (virtiofs === 'module') {
+    draft.notice(
+      'Its initrd must have the module virtiofs: for initramfs-tools, add that word to /etc/initramfs-tools/modules in the tree and run update-initramfs -u there.',
+    );
+  }
+}
+
+function planInitrd(initrds: HostFacts['initrds'], draft: Draft): string | null {
   const [first] = initrds;
   if (first === undefined) return null;
   if (initrds.length === 1) {
-    return draft.procPath({ kind: 'file', path: first, access: 'read', identity: null });
+    return draft.procPath({ kind: 'file', path: first.path, access: 'read', identity: null });
   }
-  return draft.procPath({ kind: 'concatenation', paths: initrds });
+  return draft.procPath({ kind: 'concatenation', paths: initrds.map(({ path }) => path) });
 }
 
 function addStubStrings(commandLine: string, draft: Draft): void {

@@ -12,6 +12,11 @@ export function imageLock(path: string, identity: string, mode: PlannedLock['mod
   return { file: `image-${identity.replace(':', '-')}`, mode, what: `image ${path}` };
 }
 
+/** The lock of a tree that is a machine's root file system, by device and inode. */
+export function treeLock(path: string, identity: string): PlannedLock {
+  return { file: `tree-${identity.replace(':', '-')}`, mode: 'exclusive', what: `directory ${path}` };
+}
+
 /** Everything that only one running machine may have: the name first, then the image's layers, then kept state. */
 export function planLocks(
   machine: string,
@@ -23,6 +28,7 @@ export function planLocks(
   for (const [index, layer] of (facts.image?.layers ?? []).entries()) {
     locks.push(imageLock(layer.path, layer.identity, index === 0 ? 'exclusive' : 'shared'));
   }
+  if (facts.tree !== null) locks.push(treeLock(facts.tree.path, facts.tree.identity));
   if (nvram !== null) {
     locks.push({
       file: pathLockName('nvram', nvram.path),

@@ -6,9 +6,11 @@ import type { Settings } from '../settings/settings.ts';
 import { planAccelerator } from './accelerator.ts';
 import { auxiliaryUnits } from './auxiliary-units.ts';
 import { planConsole } from './console.ts';
+import { planDirectories } from './directories.ts';
 import { Draft } from './draft.ts';
 import { planRootDisk } from './drives.ts';
 import { planFirmware } from './firmware.ts';
+import { renderFstab } from './guest-mounts.ts';
 import { generationId, machineUuid } from './identity.ts';
 import { planKernel } from './kernel.ts';
 import { planLocks } from './locks.ts';
@@ -50,6 +52,11 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
   planNetwork(settings, facts, draft, pci);
   const vsockCid = planVsock(settings, facts, draft, pci);
+  const directories = planDirectories(settings, facts, qemu, runtimeDirectory, draft, pci);
+  if (draft.guestMounts.length > 0) {
+    const text = renderFstab(draft.guestMounts);
+    draft.credential({ name: 'fstab.extra', source: { kind: 'text', text } });
+  }
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
   if (settings.notifyReady === true) {
     draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
@@ -61,7 +68,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const scope = manager?.scope ?? null;
   // What the manager starts must see our files; in our own unit daemons are our children.
   const managed = manager !== null && scope !== null && facts.manager.usable && facts.manager.sameMounts;
-  const auxiliaries = (tpm === null ? [] : [tpm.auxiliary]).map((auxiliary) => ({
+  const auxiliaries = [...(tpm === null ? [] : [tpm.auxiliary]), ...directories].map((auxiliary) => ({
     ...auxiliary,
     units: managed ? auxiliaryUnits(auxiliary, machine, manager, scope, sliceOf(settings)) : null,
   }));

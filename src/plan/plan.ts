@@ -37,6 +37,30 @@ export interface PlannedTpmState {
   readonly required: boolean;
 }
 
+/** What the guest is told under a name (systemd.system-credentials(7)). */
+export interface PlannedCredential {
+  readonly name: string;
+  readonly source:
+    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'secret'; readonly text: string }
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'socket'; readonly path: string };
+}
+
+/** What a daemon beside QEMU must be able to do; it is denied what is not said here. */
+export interface PlannedSandbox {
+  /** The directories that it writes to. */
+  readonly writablePaths: readonly string[];
+  /** What not even root may write through it. */
+  readonly readOnlyPaths: readonly string[];
+  /** Names as in capabilities(7). */
+  readonly capabilities: readonly string[];
+  /** It makes namespaces and mounts of its own, and files with set-user-ID bits. */
+  readonly namespaces: boolean;
+  /** It starts newuidmap(1), which has more privileges than we. */
+  readonly helpers: boolean;
+}
+
 /** A daemon beside QEMU: as our child here, as a transient unit where there is a manager. */
 export interface PlannedAuxiliary {
   /** `swtpm`; becomes part of the unit's name. */
@@ -50,6 +74,8 @@ export interface PlannedAuxiliary {
   readonly socket: { readonly kind: 'listening'; readonly path: string };
   /** The machine cannot run without it; otherwise its loss at start is a notice. */
   readonly required: boolean;
+  /** Not said: the working directory alone, as root also where others may not look. */
+  readonly sandbox?: PlannedSandbox;
   /** The units that the service manager starts it as; null where it is a child of ours. */
   readonly units: { readonly socket: PlannedUnit; readonly service: PlannedUnit } | null;
 }

@@ -3,7 +3,7 @@ import type { StatePath } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 
 /**
- * Where a machine's persistent state lives: at the path that was given, beside the image with `suffix` added to its
+ * Where a machine's persistent state lives: at the path that was given, beside the image or the tree with `suffix` added to its
  * name, or nowhere (null). A block device has no place beside it that survives a reboot.
  */
 export function besideImage(
@@ -14,7 +14,10 @@ export function besideImage(
   draft: Draft,
 ): string | null {
   if (typeof setting === 'object') return setting.path;
-  if (setting === 'off' || facts.image === null) return null;
+  if (setting === 'off') return null;
+  // Beside the root directory there is no place.
+  if (facts.tree !== null && facts.tree.path !== '/') return `${facts.tree.path}${suffix}`;
+  if (facts.image === null) return null;
   const [top] = facts.image.layers;
   if (top.type === 'block') {
     draft.notice(

@@ -53,5 +53,8 @@ export function defaultSettings(): Settings {
     quiet: false,
     pager: true,
     kernelCommandLine: [],
+    directory: null,
+    binds: [],
+    privateUsers: null,
   };
 }

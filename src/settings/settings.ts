@@ -97,6 +97,20 @@ export const settingsSchema = z.object({
   pager: z._default(z.boolean(), true),
   /** Words after the options. */
   kernelCommandLine: z._default(z.array(z.string()), []),
+  /** Directory tree that is the root file system. */
+  directory: z._default(z.nullable(z.string()), null),
+  /** Directories of the host in the guest, in their order. */
+  binds: z._default(z.array(z.object({ source: z.string(), target: z.string(), readOnly: z.boolean() })), []),
+  /** The user and group numbers of the host that the tree's files have; null: from the tree's owner on. */
+  privateUsers: z._default(
+    z.nullable(
+      z.object({
+        base: z.number().check(z.int(), z.nonnegative()),
+        count: z.number().check(z.int(), z.positive()),
+      }),
+    ),
+    null,
+  ),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;

@@ -37,6 +37,52 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['-i'], error: 'Option -i needs an argument, PATH.' },
     { words: ['-i', 'a\0b'], error: '--image=a\0b is no path because it holds a NUL character.' },
   ],
+  directory: [
+    { words: ['-D', '.'], settings: { directory: '/work/dir' } },
+    { words: ['--directory=/a/b/'], settings: { directory: '/a/b' } },
+    { words: ['-Da', '--directory='], settings: {} },
+    { words: ['--directory'], error: 'Option --directory needs an argument, PATH.' },
+    { words: ['-D', 'a\0b'], error: '--directory=a\0b is no path because it holds a NUL character.' },
+  ],
+  'private-users': [
+    { words: ['--private-users=100000'], settings: { privateUsers: { base: 100000, count: 65536 } } },
+    { words: ['--private-users=0:1'], settings: { privateUsers: { base: 0, count: 1 } } },
+    { words: ['--private-users=1:2', '--private-users='], settings: {} },
+    { words: ['--private-users=1:0'], error: '--private-users=1:0 is no range of user numbers.' },
+    { words: ['--private-users=4294967290:6'], error: 'is no range of user numbers.' },
+    { words: ['--private-users=yes'], error: '--private-users=yes is no range of user numbers.' },
+    { words: ['--private-users=:5'], error: '--private-users=:5 is no range of user numbers.' },
+  ],
+  bind: [
+    { words: ['--bind=/a:/b'], settings: { binds: [{ source: '/a', target: '/b', readOnly: false }] } },
+    {
+      words: ['--bind=a'],
+      settings: { binds: [{ source: '/work/dir/a', target: '/work/dir/a', readOnly: false }] },
+    },
+    {
+      words: ['--bind=/a\\:b:/c\\\\d/', '--bind-ro=/e'],
+      settings: {
+        binds: [
+          { source: '/a:b', target: '/c\\d', readOnly: false },
+          { source: '/e', target: '/e', readOnly: true },
+        ],
+      },
+    },
+    { words: ['--bind=/a', '--bind='], settings: {} },
+    { words: ['--bind=/a:b'], error: '--bind=/a:b names no absolute path in the guest.' },
+    { words: ['--bind=/a:/b/../c'], error: '--bind=/a:/b/../c names no absolute path in the guest.' },
+    { words: ['--bind=/a:/b\nc'], error: 'names no absolute path in the guest.' },
+    { words: ['--bind=/a:/b:/c'], error: '--bind=/a:/b:/c is not SRC or SRC:DST.' },
+    { words: ['--bind=/a:'], error: '--bind=/a: is not SRC or SRC:DST.' },
+    { words: ['--bind=:/a'], error: '--bind=:/a is not SRC or SRC:DST.' },
+    { words: ['--bind=/a\\b'], error: '--bind=/a\\b is not SRC or SRC:DST.' },
+    { words: ['--bind=/a:/'], error: "--bind=/a:/ would hide the guest's root directory." },
+  ],
+  'bind-ro': [
+    { words: ['--bind-ro=/a:/b'], settings: { binds: [{ source: '/a', target: '/b', readOnly: true }] } },
+    { words: ['--bind=/a', '--bind-ro='], settings: {} },
+    { words: ['--bind-ro=/'], error: "--bind-ro=/ would hide the guest's root directory." },
+  ],
   'image-format': [
     { words: ['--image-format=raw'], settings: { imageFormat: 'raw' } },
     { words: ['--image-format', 'qcow2'], settings: { imageFormat: 'qcow2' } },

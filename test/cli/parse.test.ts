@@ -109,6 +109,10 @@ const statePath: fc.Arbitrary<Settings['tpmState']> = fc.oneof(
   fc.constantFrom('auto' as const, 'off' as const),
   path.map((text) => ({ path: text })),
 );
+/** With the characters that an option for two paths has to escape. */
+const bindPath = fc
+  .array(fc.stringMatching(/^[a-z:\\ ]{1,8}$/), { minLength: 1, maxLength: 3 })
+  .map((parts) => `/${parts.join('/')}`);
 const tristate = fc.constantFrom(true, false, 'auto' as const);
 const mebibytes = fc.integer({ min: 1, max: 1024 ** 2 });
 const feature = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/).filter((name) => name !== 'list');
@@ -180,6 +184,19 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     quiet: fc.boolean(),
     pager: fc.boolean(),
     kernelCommandLine: fc.array(fc.string()),
+    directory: fc.option(path),
+    binds: fc.array(
+      fc.record(
+        { source: bindPath, target: bindPath.filter((text) => text !== '/'), readOnly: fc.boolean() },
+        { noNullPrototype: true },
+      ),
+    ),
+    privateUsers: fc.option(
+      fc.record(
+        { base: fc.integer({ min: 0, max: 2 ** 31 }), count: fc.integer({ min: 1, max: 2 ** 30 }) },
+        { noNullPrototype: true },
+      ),
+    ),
   },
   { noNullPrototype: true },
 );
@@ -230,6 +247,13 @@ function render(settings: Settings): string[] {
   give('shutdown-timeout', settings.shutdownTimeout === null ? 'infinity' : `${settings.shutdownTimeout}ms`);
   if (settings.quiet) words.push('--quiet');
   if (!settings.pager) words.push('--no-pager');
+  give('directory', settings.directory);
+  const escaped = (text: string) => text.replace(/[:\\]/g, '\\$&');
+  for (const { source, target, readOnly } of settings.binds) {
+    give(readOnly ? 'bind-ro' : 'bind', `${escaped(source)}:${escaped(target)}`);
+  }
+  if (settings.privateUsers !== null)
+    give('private-users', `${settings.privateUsers.base}:${settings.privateUsers.count}`);
   return [...words, '--', ...settings.kernelCommandLine];
 }
 

@@ -50,11 +50,13 @@ test('the first hit wins', async () => {
   assert.deepEqual(await locate('d'), { path: join(second, 'd.raw'), format: 'raw' });
 });
 
-test('a directory tree is not supported yet, a FIFO never', async () => {
+test('a directory tree has no format and no suffix, a FIFO is refused', async () => {
   mkdirSync(join(first, 'tree'));
-  await assert.rejects(locate('tree'), {
-    code: 'USAGE',
-    message: /directories are not supported yet by this version/,
+  assert.deepEqual(await locate('tree'), { path: join(first, 'tree'), format: null });
+  mkdirSync(join(first, 'other.raw'));
+  await assert.rejects(locate('other'), {
+    code: 'IMAGE',
+    message: /neither a regular file nor a block device/,
   });
   execFileSync('mkfifo', [join(first, 'pipe.raw')]);
   await assert.rejects(locate('pipe'), {

@@ -114,7 +114,13 @@ const cases: { readonly [name: string]: Case } = {
     settings: { ...linux, initrd: ['/boot/initrd'], firmware: 'none' },
   },
   'linux-two-initrds': {
-    host: direct('pe'),
+    host: {
+      ...direct('pe'),
+      initrds: [
+        { path: '/boot/initrd', size: 1 },
+        { path: '/boot/extra', size: 1 },
+      ],
+    },
     settings: { ...linux, initrd: ['/boot/initrd', '/boot/extra'], firmware: 'none' },
   },
   'linux-with-image': {
@@ -227,11 +233,101 @@ const cases: { readonly [name: string]: Case } = {
     },
   },
   user: { host: { ...debian12, identity: bare.identity } },
+  'root-partition': {
+    host: {
+      ...debian12,
+      kernel: kernel.pe,
+      rootPartition: { kind: 'root', uuid: '8c3f8a58-3c1b-4a1e-9a0d-3f1c6e0b7d13', readOnly: false },
+    },
+    settings: { ...linux, firmware: 'none', kernelCommandLine: ['quiet'] },
+  },
+  'root-partition-said': {
+    host: {
+      ...debian12,
+      kernel: kernel.pe,
+      rootPartition: { kind: 'root', uuid: '8c3f8a58-3c1b-4a1e-9a0d-3f1c6e0b7d13', readOnly: false },
+    },
+    settings: { ...linux, firmware: 'none', kernelCommandLine: ['root=/dev/vda2'] },
+  },
+  'bind-c': sharing(hosts.daemonC, null, { binds: hosts.twoBinds }),
+  'bind-rust': sharing(hosts.daemonRust, null, { binds: hosts.twoBinds }),
+  'bind-rust-user': sharing(hosts.daemonRust, hosts.user, { binds: hosts.twoBinds }),
+  'bind-rust-user-no-namespaces': sharing(
+    hosts.daemonRust,
+    { ...hosts.user, namespaces: false },
+    { binds: hosts.twoBinds },
+  ),
+  'bind-c-user': sharing(hosts.daemonC, hosts.user, { binds: hosts.twoBinds }),
+  'bind-c-user-groups': sharing(
+    hosts.daemonC,
+    { ...hosts.user, subordinate: null },
+    { binds: hosts.twoBinds },
+  ),
+  'bind-c-user-no-namespaces': sharing(
+    hosts.daemonC,
+    { ...hosts.user, namespaces: false },
+    { binds: hosts.twoBinds },
+  ),
+  'bind-managed': ((one) => ({ ...one, host: managed(one.host, 'v262') }))(
+    sharing(hosts.daemonRust, null, { binds: hosts.twoBinds }),
+  ),
+  'bind-managed-user': ((one) => ({ ...one, host: managed(one.host, 'v262', { kind: 'user' }) }))(
+    sharing(hosts.daemonRust, hosts.user, { binds: hosts.twoBinds }),
+  ),
+  'bind-no-daemon': sharing(hosts.noDaemon, null, { binds: hosts.twoBinds }),
+  'bind-no-device': {
+    host: { ...debian12, binds: [hosts.directory], qemu: { ...qemuOf(debian12), devices: [] } },
+    settings: { binds: hosts.twoBinds },
+  },
+  'directory-c': sharing(hosts.daemonC, null, {}, hosts.tree),
+  'directory-entry-words': sharing(
+    hosts.daemonC,
+    null,
+    { kernelCommandLine: ['quiet'] },
+    {
+      ...hosts.tree,
+      boot: hosts.entry,
+    },
+  ),
+  'directory-module': sharing(hosts.daemonC, null, {}, hosts.withVirtiofs('module')),
+  'directory-no-virtiofs': sharing(hosts.daemonC, null, {}, hosts.withVirtiofs('no')),
+  'directory-own-root': sharing(hosts.daemonC, null, { kernelCommandLine: ['root=/dev/vda'] }, hosts.tree),
+  'directory-shifted-rust': sharing(hosts.daemonRust, null, {}, { ...hosts.tree, uid: 100000 }),
+  'directory-shifted-c': sharing(hosts.daemonC, null, {}, { ...hosts.tree, uid: 100000 }),
+  'directory-private-users': sharing(
+    hosts.daemonRust,
+    null,
+    { privateUsers: { base: 524288, count: 1000 } },
+    hosts.tree,
+  ),
+  'directory-user': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 1000 }),
+  'directory-user-subordinate': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 100000 }),
+  'directory-user-not-ours': sharing(hosts.daemonRust, hosts.user, {}, hosts.tree),
 };
 
 function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
   assert.ok(host.qemu.usable);
   return host.qemu;
+}
+
+/** A host that shares: the tree, when there is one, or the directories of the settings. */
+function sharing(
+  virtiofsd: NonNullable<HostFacts['sharing']>['virtiofsd'],
+  user: NonNullable<HostFacts['sharing']>['user'],
+  input: SettingsInput,
+  tree: HostFacts['tree'] = null,
+): Case {
+  const host = {
+    ...debian12,
+    image: tree === null ? debian12.image : null,
+    kernel: tree === null ? null : kernel.pe,
+    initrds: (tree?.boot?.initrds ?? []).map((path) => ({ path, size: 1 })),
+    qemu: { ...qemuOf(debian12), devices: [...qemuOf(debian12).devices, 'vhost-user-fs-pci'] },
+    sharing: { virtiofsd, unshare: '/usr/bin/unshare', user },
+    tree,
+    binds: (input.binds ?? []).map(({ source }) => ({ ...hosts.directory, path: source })),
+  };
+  return { host, settings: { tpm: false, firmware: tree === null ? 'auto' : 'none', ...input } };
 }
 
 function named(descriptor: NonNullable<HostFacts['firmware']['named']>, more: SettingsInput = {}): Case {

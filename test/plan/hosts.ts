@@ -1,6 +1,6 @@
 import type { FirmwareDescriptor } from '../../src/firmware/descriptor.ts';
 import type { HostFacts, MachinedFacts, ManagerFacts } from '../../src/host/facts.ts';
-import type { ImageFacts, ImageLayer } from '../../src/image/facts.ts';
+import type { DirectoryFacts, ImageFacts, ImageLayer, TreeFacts } from '../../src/image/facts.ts';
 import { type Settings, type SettingsInput, settingsSchema } from '../../src/settings/settings.ts';
 
 /** Settings with defaults, as the command line would give them. */
@@ -121,6 +121,10 @@ export const debian12: HostFacts = {
   initrds: [],
   terminal: { graphical: true, term: 'xterm-256color', interactive: true },
   extraQemuArguments: [],
+  sharing: null,
+  tree: null,
+  binds: [],
+  rootPartition: null,
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };
@@ -220,3 +224,72 @@ export const kernel = {
   uki: { path: '/boot/linux.efi', type: 'uki', size: 30_000_000 },
   other: { path: '/boot/vmlinux', type: 'other', size: 50_000_000 },
 } as const;
+
+export const directory: DirectoryFacts = { path: '/srv/data', identity: '65024:5', uid: 0 };
+
+/** A tree as mmdebstrap makes it: a kernel and no boot loader. */
+export const tree: TreeFacts = {
+  path: '/var/lib/machines/debian',
+  identity: '65024:6',
+  uid: 0,
+  boot: {
+    kernel: '/var/lib/machines/debian/boot/vmlinuz-6.12',
+    initrds: ['/var/lib/machines/debian/boot/initrd.img-6.12'],
+    options: [],
+    source: '/boot/vmlinuz-6.12',
+    virtiofs: 'yes',
+  },
+};
+
+/** The tree with another kernel. */
+export function withVirtiofs(virtiofs: NonNullable<TreeFacts['boot']>['virtiofs']): TreeFacts {
+  return { ...tree, boot: tree.boot === null ? null : { ...tree.boot, virtiofs } };
+}
+
+export const entry: TreeFacts['boot'] = {
+  kernel: '/var/lib/machines/debian/boot/x/linux',
+  initrds: [],
+  options: ['root=UUID=1', 'ro', 'rootflags=discard', 'lockdown=integrity'],
+  source: '/boot/loader/entries/x.conf',
+  virtiofs: null,
+};
+
+/** One read-only, with what daemons, shells and systemd take for something else. */
+export const twoBinds = [
+  { source: '/srv/data', target: '/data', readOnly: false },
+  { source: '/srv/a,b\\c $d', target: '/mnt/a b', readOnly: true },
+];
+
+type Sharing = NonNullable<HostFacts['sharing']>;
+
+export const daemonRust: Sharing['virtiofsd'] = {
+  usable: true,
+  binary: '/usr/libexec/virtiofsd',
+  dialect: 'rust',
+  version: '1.13.2',
+  readOnly: true,
+  translate: true,
+};
+
+export const daemonC: Sharing['virtiofsd'] = {
+  usable: true,
+  binary: '/usr/lib/qemu/virtiofsd',
+  dialect: 'c',
+  version: '7.2.22',
+  readOnly: false,
+  translate: false,
+};
+
+export const noDaemon: Sharing['virtiofsd'] = {
+  usable: false,
+  reason: 'virtiofsd is not installed (Debian package virtiofsd, in Debian 12 qemu-system-common)',
+};
+
+/** An ordinary user of Debian, with the package uidmap. */
+export const user: NonNullable<Sharing['user']> = {
+  uid: 1000,
+  gid: 1000,
+  groups: true,
+  namespaces: true,
+  subordinate: { uids: { base: 100000, count: 65536 }, gids: { base: 100000, count: 65536 } },
+};

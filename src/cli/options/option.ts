@@ -4,6 +4,7 @@ import type { Place } from '../values.ts';
 /** Sections of the help text and of the man page, in their order. */
 export const groups = [
   'Image',
+  'Mounts',
   'Host',
   'Firmware',
   'Network',
@@ -19,6 +20,7 @@ export type Group = (typeof groups)[number];
 /** Sections of a settings file, which stay the same when a heading changes; null where a group has no keys. */
 export const sections: { readonly [group in Group]: string | null } = {
   Image: 'Image',
+  Mounts: 'Mounts',
   Host: 'Host',
   Firmware: 'Firmware',
   Network: 'Network',

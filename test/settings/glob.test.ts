@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { matchesGlob } from '../../src/firmware/glob.ts';
+import { matchesGlob } from '../../src/settings/glob.ts';
 
 test('globs as fnmatch has them', () => {
   const cases: [string, string, boolean][] = [

@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import { HostError } from '../errors.ts';
+import type { HostFacts, IdRange, QemuFacts, SharingFacts, VirtiofsdFacts } from '../host/facts.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { Draft } from './draft.ts';
+import { shareMemory } from './memory.ts';
+import type { PciLayout } from './pci.ts';
+import type { PlannedAuxiliary } from './plan.ts';
+import { type Share, virtiofsdCommand } from './virtiofsd.ts';
+
+/** The tag of the root file system, which the kernel's `root=` names. */
+export const rootTag = 'root';
+
+/** User numbers of a whole system, as systemd has it for containers. */
+const idCount = 65_536;
+
+type Auxiliary = Omit<PlannedAuxiliary, 'units'>;
+
+/**
+ * The directories of --directory=, --bind= and --bind-ro=: for each a virtiofsd that listens, a vhost-user-fs device and,
+ * but for the root file system, a mount in the guest. Throws HostError for what the host lacks.
+ */
+export function planDirectories(
+  settings: Settings,
+  facts: HostFacts,
+  qemu: QemuFacts,
+  runtimeDirectory: string,
+  draft: Draft,
+  pci: PciLayout,
+): Auxiliary[] {
+  const { tree, binds } = facts;
+  const first = tree === null ? settings.binds[0] : null;
+  if (tree === null && first === undefined) return [];
+  const option = first ? bindOption(first) : `--directory=${tree?.path}`;
+  const { sharing, daemon } = requireSharing(facts, qemu, option);
+  shareMemory(settings, draft);
+  const add = (tag: string, name: string, share: Share): Auxiliary => {
+    const socket = join(runtimeDirectory, `${tag}.sock`);
+    draft.chardevs.push({ id: tag, backend: 'socket', path: socket, server: false });
+    const { port, place } = pci.behindPort();
+    draft.devices.push(port, {
+      driver: 'vhost-user-fs-pci',
+      id: `${tag}-device0`,
+      ...place,
+      chardev: tag,
+      tag,
+      'queue-size': 1024,
+    });
+    return {
+      name,
+      description: `directory ${share.path}`,
+      ...virtiofsdCommand(sharing, daemon, share),
+      workingDirectory: '/',
+      socket: { kind: 'listening', path: socket },
+      required: true,
+    };
+  };
+  const auxiliaries: Auxiliary[] = [];
+  if (tree !== null) {
+    const ids = treeIds(settings, tree.uid);
+    auxiliaries.push(
+      add(rootTag, 'virtiofsd-root', {
+        path: tree.path,
+        readOnly: false,
+        ids,
+        option: `--directory=${tree.path}`,
+      }),
+    );
+  }
+  for (const [index, bind] of settings.binds.entries()) {
+    const path = binds[index]?.path ?? bind.source;
+    const tag = `mnt${index}`;
+    const { readOnly, target } = bind;
+    auxiliaries.push(add(tag, `virtiofsd-${index}`, { path, readOnly, ids: null, option: bindOption(bind) }));
+    draft.guestMounts.push({
+      what: tag,
+      where: target,
+      type: 'virtiofs',
+      options: [readOnly ? 'ro' : 'rw', 'x-initrd.mount'],
+    });
+  }
+  return auxiliaries;
+}
+
+/** Files that the owner of the tree has are root's in the guest, those of the next number the next user's, and so on. */
+function treeIds({ privateUsers }: Settings, owner: number): IdRange {
+  return privateUsers ?? { base: owner, count: idCount };
+}
+
+function bindOption({ source, readOnly }: Settings['binds'][number]): string {
+  return `${readOnly ? '--bind-ro' : '--bind'}=${source}`;
+}
+
+function requireSharing(
+  { sharing, architecture }: HostFacts,
+  qemu: QemuFacts,
+  option: string,
+): { sharing: SharingFacts; daemon: VirtiofsdFacts } {
+  if (!qemu.devices.includes('vhost-user-fs-pci')) {
+    throw new HostError(
+      `${option} cannot be met: ${qemu.binary} (${architecture}) has no vhost-user-fs-pci device`,
+    );
+  }
+  if (sharing === null) throw new HostError(`${option} cannot be met: virtiofsd was not looked for`);
+  if (!sharing.virtiofsd.usable) {
+    throw new HostError(`${option} cannot be met: ${sharing.virtiofsd.reason}`, {
+      hint: 'Install virtiofsd: in Debian 12 `apt install qemu-system-common`, in newer ones `apt install virtiofsd`.',
+    });
+  }
+  return { sharing, daemon: sharing.virtiofsd };
+}

@@ -4,18 +4,12 @@
  */
 export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['directory', 'D'],
-  ['ephemeral', 'x'],
-  ['image-disk-type', null],
-  ['discard-disk', null],
-  ['grow-image', 'G'],
   ['vsock-cid', null],
   ['coco', null],
-  ['network-tap', 'n'],
   ['smbios11', 's'],
   ['private-users', null],
   ['bind', null],
   ['bind-ro', null],
-  ['extra-drive', null],
   ['bind-volume', null],
   ['bind-user', null],
   ['bind-user-shell', null],

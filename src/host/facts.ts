@@ -16,7 +16,7 @@ export interface QemuFacts {
   readonly accelerators: readonly string[];
   /** Built with seccomp, so that -sandbox works. */
   readonly sandbox: boolean;
-  /** QAPI members that decide how something is said, e.g. `discard-no-unref` of qcow2. */
+  /** QAPI members and values that decide how something is said, e.g. `discard-no-unref` of qcow2. */
   readonly schema: readonly string[];
 }
 
@@ -94,4 +94,8 @@ export interface HostFacts {
   };
   /** Words of SYSTEMD_VMSPAWN_QEMU_EXTRA. */
   readonly extraQemuArguments: readonly string[];
+  /** The extra drives, in the order of the settings. */
+  readonly extraDrives: readonly ImageFacts[];
+  /** The kernel lets us use io_uring. */
+  readonly ioUring: boolean;
 }

@@ -15,12 +15,15 @@ import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock } from '../host/vsock.ts';
+import type { ImageFacts } from '../image/facts.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import { sha256 } from '../plan/digest.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { ExtraDrive, Settings } from '../settings/settings.ts';
+import { ioUringWorks } from '../sys/io-uring.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
+import { isThrowAway } from './name.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -48,30 +51,32 @@ export async function gatherFacts(
   const host = hostname();
   const home = environment['HOME'] ?? '/root';
   const { image, linux, firmware } = settings;
-  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds] = await Promise.all([
-    settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
-    probeQemu({ cache, path, architecture }),
-    settings.tpm === false
-      ? { usable: false as const, reason: '--tpm=no was given' }
-      : probeSwtpm(path, cache),
-    probeServiceManager({
-      choice,
-      environment,
-      connections,
-      register: settings.register !== false,
-      daemons: settings.tpm !== false,
-    }),
-    firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
-    typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
-    image === null
-      ? null
-      : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
-          explicit: settings.imageFormat !== null,
-        }),
-    linux === null ? null : inspectKernel(linux),
-    Promise.all(settings.initrd.map(inspectInitrd)),
-  ]);
-  const seed = machineSeed(machineId(host), machine, cache);
+  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds, extraDrives] =
+    await Promise.all([
+      settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
+      probeQemu({ cache, path, architecture }),
+      settings.tpm === false
+        ? { usable: false as const, reason: '--tpm=no was given' }
+        : probeSwtpm(path, cache),
+      probeServiceManager({
+        choice,
+        environment,
+        connections,
+        register: settings.register !== false,
+        daemons: settings.tpm !== false,
+      }),
+      firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
+      typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
+      image === null
+        ? null
+        : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
+            explicit: settings.imageFormat !== null,
+          }),
+      linux === null ? null : inspectKernel(linux),
+      Promise.all(settings.initrd.map(inspectInitrd)),
+      Promise.all(settings.extraDrives.map(inspectExtraDrive)),
+    ]);
+  const seed = machineSeed(machineId(host), machine, isThrowAway(settings) ? null : cache);
   cache.save();
   return {
     architecture,
@@ -90,16 +95,23 @@ export async function gatherFacts(
     initrds,
     terminal: probeTerminal(environment),
     extraQemuArguments: extraArguments(environment),
+    extraDrives,
+    ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
   };
 }
 
+function inspectExtraDrive({ path, format }: ExtraDrive): Promise<ImageFacts> {
+  const what = 'The drive';
+  return inspectImage(path, imageFormatOf(path, format), { explicit: format !== null, what });
+}
+
 /** A hash of the host's and the machine's name, kept so that an ordinary start does without node:crypto (7 ms). */
-function machineSeed(host: string, machine: string, cache: FileFactCache): string {
+function machineSeed(host: string, machine: string, cache: FileFactCache | null): string {
   const key = `seed:${host}:${machine}`;
-  const kept = cache.get(key);
+  const kept = cache?.get(key);
   if (typeof kept === 'string' && /^[0-9a-f]{64}$/.test(kept)) return kept;
   const seed = sha256(`vmspawn machine\0${host}\0${machine}`);
-  cache.set(key, seed);
+  cache?.set(key, seed);
   return seed;
 }
 

@@ -67,7 +67,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   const places = openPlaces(environment);
   const locks = stack.use(MachineLocks.open(places.locks, machine));
   locks.take(machineLock(machine));
-  if (settings.image !== null) locks.take(lockOfImage(settings.image));
+  if (settings.image !== null) locks.take(lockOfImage(settings.image, settings));
   giveUpIf(signal);
 
   // The child costs a few milliseconds of its own, which pass while the host is being looked at.
@@ -124,8 +124,12 @@ async function bothSettled(...actions: readonly Promise<void>[]): Promise<void> 
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-/** NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
-async function prepareState({ nvram, tpmState }: Plan, signal: AbortSignal): Promise<void> {
+/** The image's size, then NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
+async function prepareState({ growth, nvram, tpmState }: Plan, signal: AbortSignal): Promise<void> {
+  if (growth !== null) {
+    const { growImage } = await import('./growth.ts');
+    growImage(growth);
+  }
   if (nvram !== null) {
     const { prepareNvram } = await import('../firmware/nvram.ts');
     await prepareNvram(nvram);
@@ -195,10 +199,15 @@ async function enterQemu(
   }
 }
 
-function lockOfImage(path: string): PlannedLock {
+/** As the plan will have it; taken before the host is looked at, so that nothing of that changes meanwhile. */
+function lockOfImage(path: string, { ephemeral, imageDiskType }: Settings): PlannedLock {
   try {
     const { dev, ino } = statSync(path, { bigint: true });
-    return imageLock(path, `${dev}:${ino}`, 'exclusive');
+    return imageLock(
+      path,
+      `${dev}:${ino}`,
+      ephemeral || imageDiskType === 'scsi-cd' ? 'shared' : 'exclusive',
+    );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new ImageError(`Image ${path} does not exist`, { hint: 'Check the path given with --image=.' });

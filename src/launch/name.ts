@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import { locateImage } from '../image/locate.ts';
-import { isMachineName, machineNameOf } from '../image/name.ts';
+import { isMachineName, machineNameLimit, machineNameOf } from '../image/name.ts';
 import type { Settings } from '../settings/settings.ts';
 
 /**
@@ -31,9 +32,25 @@ export async function nameMachine(
     };
   }
   if (machine !== null) return { machine, settings };
-  if (image !== null) return { machine: machineNameOf(image), settings };
+  if (image !== null) {
+    const derived = machineNameOf(image);
+    return { machine: settings.ephemeral ? throwAwayName(derived) : derived, settings };
+  }
   const kernel = basename(linux ?? 'vmlinuz');
   return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
+}
+
+/** Whether the machine's name is used once, since it is made up for an ephemeral machine. */
+export function isThrowAway({ ephemeral, machine, image }: Settings): boolean {
+  return ephemeral && machine === null && image !== null;
+}
+
+/** `name`, shortened where it must be, with 16 random hexadecimal digits after it. */
+function throwAwayName(name: string): string {
+  // The kernel's random numbers: node:crypto takes milliseconds to load.
+  const suffix = readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim().replaceAll('-', '').slice(-16);
+  const room = machineNameLimit - suffix.length - 1;
+  return `${name.slice(0, room).replace(/[-.]+$/, '')}-${suffix}`;
 }
 
 /** Whether the user's own directories and manager count: as systemd has it, for everybody but root. */

@@ -157,7 +157,13 @@ function planUefi(
     return { kind: 'uefi', bios: null, nvram: null };
   }
   const template = settings.efiNvramTemplate ?? mapping.nvramTemplate.filename;
-  const state = besideImage(settings.efiNvramState, '.efinvramstate', 'efi-nvram-state', facts, draft);
+  const state = besideImage(
+    { setting: settings.efiNvramState, ephemeral: settings.ephemeral },
+    '.efinvramstate',
+    'efi-nvram-state',
+    facts,
+    draft,
+  );
   addFlash(
     'variables',
     mapping.nvramTemplate,

@@ -97,7 +97,7 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   stack.use(control);
   // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
   if (plan.manager !== null) await control.open(plan.control);
-  await bothSettled(manager.enter(child, signal), prepareState(plan, signal));
+  await bothSettled(manager.enter(child, signal), prepareState(plan, request));
   const auxiliaries: RunningAuxiliary[] = [];
   for (const auxiliary of plan.auxiliaries) {
     giveUpIf(signal);
@@ -125,14 +125,22 @@ async function bothSettled(...actions: readonly Promise<void>[]): Promise<void> 
 }
 
 /** The image's size, then NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
-async function prepareState({ growth, nvram, tpmState }: Plan, signal: AbortSignal): Promise<void> {
+async function prepareState(
+  { growth, nvram, tpmState }: Plan,
+  { signal, notice }: StartRequest,
+): Promise<void> {
   if (growth !== null) {
     const { growImage } = await import('./growth.ts');
     growImage(growth);
   }
   if (nvram !== null) {
-    const { prepareNvram } = await import('../firmware/nvram.ts');
-    await prepareNvram(nvram);
+    const { firmwareOf, prepareNvram } = await import('../firmware/nvram.ts');
+    const outcome = await prepareNvram(nvram);
+    const madeFor = outcome === 'existing' ? await firmwareOf(nvram.path) : null;
+    if (madeFor !== null && madeFor !== nvram.firmware) {
+      const text = `The UEFI variables ${nvram.path} were made for the firmware ${madeFor}, and ${nvram.firmware} is used now.`;
+      notice({ level: 'warning', text });
+    }
   }
   giveUpIf(signal);
   if (tpmState !== null) {

@@ -156,6 +156,7 @@ function planUefi(
     if (settings.efiNvramTemplate !== null) throw noVariables(descriptor);
     return { kind: 'uefi', bios: null, nvram: null };
   }
+  const firmware = mapping.executable.filename;
   const template = settings.efiNvramTemplate ?? mapping.nvramTemplate.filename;
   const state = besideImage(
     { setting: settings.efiNvramState, ephemeral: settings.ephemeral },
@@ -174,7 +175,7 @@ function planUefi(
       : { kind: 'file', path: state, access: 'read-write', identity: null },
   );
   draft.machineProperties['pflash1'] = 'variables';
-  return { kind: 'uefi', bios: null, nvram: state === null ? null : { path: state, template } };
+  return { kind: 'uefi', bios: null, nvram: state === null ? null : { path: state, template, firmware } };
 }
 
 function addFlash(

@@ -34,6 +34,8 @@ export type PlannedDescriptor = { readonly target: number } & (
 export interface PlannedNvram {
   readonly path: string;
   readonly template: string;
+  /** Path of the firmware's code. */
+  readonly firmware: string;
 }
 
 export interface PlannedTpmState {

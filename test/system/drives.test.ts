@@ -14,7 +14,7 @@ import {
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { directBoot, leftovers, Run, scratch, until, vmspawn } from './harness.ts';
+import { directBoot, leftovers, program, Run, scratch, until, vmspawn } from './harness.ts';
 
 const mebibyte = 1024 ** 2;
 
@@ -289,6 +289,17 @@ for (const [name, words, message] of refusals) {
     assert.deepEqual(leftovers('refused', directory.path), []);
   });
 }
+
+test('a TAP interface needs CAP_NET_ADMIN, and what to do without is said', { timeout: 60_000 }, async () => {
+  const words = ['--bounding-set=-net_admin', program, ...directBoot('no-capability'), '--network-tap'];
+  const end = await new Run(words, {}, 'setpriv').ended;
+  assert.equal(end.code, 1);
+  assert.match(
+    end.stderr,
+    /vt-no-capab\w{4} cannot be made without the capability CAP_NET_ADMIN\. .*ip tuntap/,
+  );
+  assert.deepEqual(leftovers('no-capability'), []);
+});
 
 test('a file that may not be written to is refused as a drive, and fine for an ephemeral machine', {
   timeout: 120_000,

@@ -5,6 +5,7 @@ import { startMachine } from './launch/machine.ts';
 import type { Outcome } from './launch/outcome.ts';
 import type { RunningMachine } from './launch/running-machine.ts';
 import type { Notice, Plan } from './plan/plan.ts';
+import type { DiskType, ImageFormat } from './settings/settings.ts';
 
 export {
   AuxiliaryError,
@@ -23,6 +24,9 @@ export type { Notice, Outcome, Plan };
 
 type Tristate = boolean | 'auto';
 
+/** Options that have no argument on the command line. */
+const flags = ['networkUserMode', 'networkTap', 'ephemeral'];
+
 /**
  * The options of the command line, by their long names in camelCase and with the same meanings (vmspawn(1)): sizes and
  * times may be strings as there (`'1G'`, `'2min'`), or numbers of bytes and seconds; relative paths are relative to the
@@ -30,7 +34,7 @@ type Tristate = boolean | 'auto';
  */
 export interface SpawnOptions {
   image?: string;
-  imageFormat?: 'raw' | 'qcow2';
+  imageFormat?: ImageFormat;
   directory?: string;
   privateUsers?: string;
   /** `SRC` or `SRC:DST`, colons in paths escaped. */
@@ -52,6 +56,13 @@ export interface SpawnOptions {
   linux?: string;
   initrd?: string | readonly string[];
   networkUserMode?: boolean;
+  networkTap?: boolean;
+  port?: string | readonly string[];
+  imageDiskType?: DiskType;
+  discardDisk?: boolean;
+  growImage?: string | number;
+  ephemeral?: boolean;
+  extraDrive?: string | readonly string[];
   qemuArg?: readonly string[];
   shutdownTimeout?: string | number;
   /** `stream`: `vm.console` is the guest's console. `headless`: there is none. */
@@ -144,9 +155,9 @@ function commandLine(options: SpawnOptions): string[] {
   for (const [key, value] of Object.entries(rest)) {
     if (value === undefined) continue;
     const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    if (key === 'networkUserMode') {
+    if (flags.includes(key)) {
       if (typeof value !== 'boolean')
-        throw new UsageError(`networkUserMode=${String(value)} is neither true nor false`);
+        throw new UsageError(`${key}=${String(value)} is neither true nor false`);
       if (value) words.push(option);
       continue;
     }

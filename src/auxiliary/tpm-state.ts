@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
 import { programEnvironment } from '../host/identity.ts';
+import { unsafePlace, unsafeState } from '../host/state-place.ts';
 import type { PlannedTpmState } from '../plan/plan.ts';
 import { swtpmSetupWords, unfinishedState } from './swtpm-setup.ts';
 
@@ -53,6 +54,8 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
 /** What is at the place of persistent state. Throws for what is no directory of ours or root's. */
 async function stateDirectory(path: string): Promise<'missing' | 'empty' | 'used'> {
   let found: Stats;
+  const place = unsafePlaceOf(path);
+  if (place !== null) throw unsafeError(path, place);
   try {
     found = await lstat(path);
   } catch (error) {
@@ -64,11 +67,24 @@ async function stateDirectory(path: string): Promise<'missing' | 'empty' | 'used
       hint: 'Remove it, or name another place with --tpm-state=PATH.',
     });
   }
-  const uid = process.getuid?.() ?? 0;
-  if (found.uid !== uid && found.uid !== 0) {
-    throw new FileError(`TPM state ${path} belongs to user ${found.uid}, not to us`);
-  }
+  const unsafe = unsafeState(found);
+  if (unsafe !== null) throw unsafeError(path, unsafe);
   return (await readdir(path)).length === 0 ? 'empty' : 'used';
+}
+
+function unsafeError(path: string, reason: string): FileError {
+  return new FileError(`TPM state ${path} ${reason}`, { hint: 'Name another place with --tpm-state=PATH.' });
+}
+
+function unsafePlaceOf(path: string): string | null {
+  try {
+    return unsafePlace(path);
+  } catch (error) {
+    throw new FileError(`TPM state ${path} cannot be made`, {
+      cause: error,
+      hint: 'Name another place with --tpm-state=PATH, or use --tpm-state=off.',
+    });
+  }
 }
 
 async function makeDirectory(path: string): Promise<void> {

@@ -3,15 +3,9 @@
  * somebody who cannot spell. The short forms of some of them are the keys' values.
  */
 export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
-  ['ephemeral', 'x'],
-  ['image-disk-type', null],
-  ['discard-disk', null],
-  ['grow-image', 'G'],
   ['vsock-cid', null],
   ['coco', null],
-  ['network-tap', 'n'],
   ['smbios11', 's'],
-  ['extra-drive', null],
   ['bind-volume', null],
   ['bind-user', null],
   ['bind-user-shell', null],

@@ -3,16 +3,27 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, FirmwareError, printable } from '../errors.ts';
+import { unsafePlace, unsafeState } from '../host/state-place.ts';
+import { getAttribute, setAttribute } from '../sys/xattr.ts';
+import { parseVariableStore, sameLayout, type VariableStore, variableStoreBytes } from './variable-store.ts';
 
-/** Absolute paths: the state to make or check, the template that it is made from. */
+/** Absolute paths: the state to make or check, the template that it is made from, the firmware that it is for. */
 export interface NvramState {
   readonly path: string;
   readonly template: string;
+  readonly firmware: string;
 }
+
+/** Extended attribute of a state with the path of the firmware that it was made for. */
+const firmwareAttribute = 'user.vmspawn.firmware';
 
 /** 64 MiB is the largest flash that QEMU's virt machine has; q35 takes 8 MiB for code and variables together. */
 const templateSizeLimit = 64 * 1024 * 1024;
 const copyChunk = 1024 * 1024;
+const otherFirmware =
+  'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.';
+const notThere = 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.';
+const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
 
 /**
  * Makes the persistent variable store of a machine from the firmware's template, or checks the one that is there. A
@@ -20,7 +31,11 @@ const copyChunk = 1024 * 1024;
  * build of the firmware can be told. Throws FirmwareError for a template or a state that cannot be used, FileError
  * when the state cannot be made (nothing is left behind then).
  */
-export async function prepareNvram({ path, template }: NvramState): Promise<'created' | 'existing'> {
+export async function prepareNvram({
+  path,
+  template,
+  firmware,
+}: NvramState): Promise<'created' | 'existing'> {
   const source = await openTemplate(template);
   try {
     const { size } = await source.stat();
@@ -33,7 +48,11 @@ export async function prepareNvram({ path, template }: NvramState): Promise<'cre
       await checkState(path, template, source);
       return 'existing';
     }
-    if ((await create(path, source)) === 'created') return 'created';
+    const place = unsafePlaceOf(path);
+    if (place !== null) {
+      throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: elsewhere });
+    }
+    if ((await create(path, source, firmware)) === 'created') return 'created';
     await checkState(path, template, source);
     return 'existing';
   } finally {
@@ -64,7 +83,7 @@ async function exists(path: string): Promise<boolean> {
 
 /**
  * A state file lies beside an image, where others may have put something: it must be a file of ours (or root's) that
- * has no other name, is not reached through a link, and is as large as the template.
+ * has no other name, is not reached through a link, is nobody else's to write, and is laid out like the template.
  */
 async function checkState(path: string, template: string, source: FileHandle): Promise<void> {
   const refuse = (reason: string, hint: string, cause?: unknown): never => {
@@ -73,7 +92,6 @@ async function checkState(path: string, template: string, source: FileHandle): P
       ...(cause === undefined ? {} : { cause }),
     });
   };
-  const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
   // Opening a device node or a FIFO for writing can already do something.
   if (!(await lstat(path)).isFile()) refuse('is no regular file', elsewhere);
   let file: FileHandle;
@@ -84,18 +102,25 @@ async function checkState(path: string, template: string, source: FileHandle): P
   }
   try {
     const status = await file.stat();
-    const user = process.geteuid?.() ?? 0;
     if (!status.isFile()) refuse('is no regular file', elsewhere);
-    if (status.uid !== user && status.uid !== 0) {
-      refuse(`belongs to the user ${status.uid}, neither to us (${user}) nor to root`, elsewhere);
-    }
+    const unsafe = unsafeState(status) ?? unsafePlaceOf(path);
+    if (unsafe !== null) refuse(unsafe, elsewhere);
     if (status.nlink > 1) refuse('has a second name (hard link), that would be changed with it', elsewhere);
     const [wanted, found] = [await flashSize(source), await flashSize(file)];
     if (found === null) refuse('is a qcow2 image that refers to other files', elsewhere);
     if (wanted !== found) {
       refuse(
         `is for a flash of ${found} bytes, but the template ${printable(template)} for one of ${wanted} bytes: it was made with another firmware`,
-        'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.',
+        otherFirmware,
+      );
+    }
+    const [layout, expected] = [await layoutOf(file), await layoutOf(source)];
+    if (expected !== null && (layout === null || !sameLayout(layout, expected))) {
+      refuse(
+        layout === null
+          ? 'holds no UEFI variables'
+          : `has another layout than the template ${printable(template)}: it was made with another firmware`,
+        otherFirmware,
       );
     }
   } finally {
@@ -116,8 +141,46 @@ async function flashSize(file: FileHandle): Promise<number | null> {
   return header.readBigUInt64BE(8) !== 0n || external ? null : Number(header.readBigUInt64BE(24));
 }
 
+/** Of raw files only; null where the file does not say it. */
+async function layoutOf(file: FileHandle): Promise<VariableStore | null> {
+  const start = Buffer.alloc(variableStoreBytes);
+  const { bytesRead } = await file.read(start, 0, start.length, 0);
+  return parseVariableStore(start.subarray(0, bytesRead));
+}
+
+/** The firmware that a state was made for; null where nobody wrote that down. */
+export async function firmwareOf(path: string): Promise<string | null> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      return getAttribute(file.fd, firmwareAttribute);
+    } finally {
+      await file.close();
+    }
+  } catch {
+    // It is a help, not a condition.
+    return null;
+  }
+}
+
+function unsafePlaceOf(path: string): string | null {
+  try {
+    return unsafePlace(path);
+  } catch (cause) {
+    throw new FileError(`The NVRAM state ${printable(path)} cannot be made`, { cause, hint: notThere });
+  }
+}
+
+function rememberFirmware(file: FileHandle, firmware: string): void {
+  try {
+    setAttribute(file.fd, firmwareAttribute, firmware);
+  } catch {
+    // A file system without extended attributes: the layout alone is compared then.
+  }
+}
+
 /** `exists`: somebody else made it in the meantime. */
-async function create(path: string, source: FileHandle): Promise<'created' | 'exists'> {
+async function create(path: string, source: FileHandle, firmware: string): Promise<'created' | 'exists'> {
   const directory = dirname(path);
   const temporary = join(directory, `.#vmspawn-nvram-${randomBytes(8).toString('hex')}`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -128,6 +191,7 @@ async function create(path: string, source: FileHandle): Promise<'created' | 'ex
         await target.chmod(0o600);
         await copy(source, target);
         const { atime, mtime } = await source.stat();
+        rememberFirmware(target, firmware);
         await target.utimes(atime, mtime);
         await target.sync();
       } finally {
@@ -147,9 +211,7 @@ async function create(path: string, source: FileHandle): Promise<'created' | 'ex
         : `The NVRAM state ${printable(path)} cannot be made`,
       {
         cause,
-        hint: full
-          ? 'Make room, or say --efi-nvram-state=off.'
-          : 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.',
+        hint: full ? 'Make room, or say --efi-nvram-state=off.' : notThere,
       },
     );
   }

@@ -16,7 +16,7 @@ export interface QemuFacts {
   readonly accelerators: readonly string[];
   /** Built with seccomp, so that -sandbox works. */
   readonly sandbox: boolean;
-  /** QAPI members that decide how something is said, e.g. `discard-no-unref` of qcow2. */
+  /** QAPI members and values that decide how something is said, e.g. `discard-no-unref` of qcow2. */
   readonly schema: readonly string[];
 }
 
@@ -145,4 +145,8 @@ export interface HostFacts {
   readonly binds: readonly DirectoryFacts[];
   /** Of the image, for a kernel that is booted directly and not told its root file system. */
   readonly rootPartition: RootPartition | null;
+  /** The extra drives, in the order of the settings. */
+  readonly extraDrives: readonly ImageFacts[];
+  /** The kernel lets us use io_uring. */
+  readonly ioUring: boolean;
 }

@@ -16,7 +16,10 @@ export const requirements: readonly { readonly feature: string; readonly since: 
 /** Members of QAPI that decide how something is said. */
 const SCHEMA_MEMBERS = ['discard-no-unref'];
 
-const FORMAT = 1;
+/** Values of the enumeration that has the other one too, since a name may stand in several with another meaning. */
+const SCHEMA_VALUES = [{ value: 'io_uring', beside: 'threads' }];
+
+const FORMAT = 2;
 
 /** `qemu-system-x86_64 -version` takes 20 ms; a host that starts fifty of them at once far longer. */
 const TIMEOUT = 20_000;
@@ -174,7 +177,13 @@ function schemaMembers(schema: unknown): string[] {
   const names = new Set(
     array(schema).flatMap((type) => array(member(type, 'members')).map((each) => member(each, 'name'))),
   );
-  return SCHEMA_MEMBERS.filter((name) => names.has(name));
+  const enumerations = array(schema)
+    .filter((type) => member(type, 'meta-type') === 'enum')
+    .map((type) => array(member(type, 'values')));
+  const values = SCHEMA_VALUES.filter(({ value, beside }) =>
+    enumerations.some((each) => each.includes(value) && each.includes(beside)),
+  );
+  return [...SCHEMA_MEMBERS.filter((name) => names.has(name)), ...values.map((one) => one.value)];
 }
 
 function parseVersion(version: unknown): Version | null {

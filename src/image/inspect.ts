@@ -1,11 +1,16 @@
 import { accessSync, constants } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
+import { imageFormats } from '../settings/defaults.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 import type { ImageFacts, ImageLayer } from './facts.ts';
+import { HeaderError } from './header-error.ts';
 import { magicBytes, recognizeRaw } from './magic.ts';
 import { type OpenedFile, openFile } from './open.ts';
-import { parseQcow2, Qcow2Error, type Qcow2Header, qcow2HeaderBytes } from './qcow2.ts';
+import { parseQcow2, type Qcow2Header, qcow2HeaderBytes } from './qcow2.ts';
 import { resolveReference, shellWord } from './reference.ts';
+import { readVdi } from './vdi.ts';
+import { readVhdx } from './vhdx.ts';
+import { readVmdk } from './vmdk.ts';
 
 /** Files of a backing chain. QEMU has no limit of its own but gets slow long before this. */
 export const layerLimit = 32;
@@ -15,14 +20,15 @@ const directoryHint = 'Boot a directory with --directory=.';
 /**
  * Reads what a disk image (absolute path) is: its file, and for qcow2 every file below it, each header parsed here and
  * each format taken from what is said, never from a guess. `explicit` means that the user said raw, so that a raw
- * image whose first bytes look like another format is taken by the word. Throws ImageError.
+ * image whose first bytes look like another format is taken by the word. `what` begins the sentences about it. Throws
+ * ImageError.
  */
 export async function inspectImage(
   path: string,
   format: ImageFormat,
-  { explicit = false }: { explicit?: boolean } = {},
+  { explicit = false, what = 'The image' }: { explicit?: boolean; what?: string } = {},
 ): Promise<ImageFacts> {
-  const top = inspectLayer(path, format, 'The image', explicit);
+  const top = inspectLayer(path, format, what, explicit);
   const layers: [ImageLayer, ...ImageLayer[]] = [top.layer];
   let { header } = top;
   let above = top.layer.path;
@@ -55,7 +61,8 @@ interface InspectedLayer {
 function inspectLayer(path: string, format: ImageFormat, what: string, explicit: boolean): InspectedLayer {
   const file = openFile(path, what, { block: true, directoryHint });
   try {
-    const header = format === 'qcow2' ? readQcow2(file, path, what) : null;
+    const header = format === 'qcow2' ? readHeader(path, what, () => readQcow2(file)) : null;
+    const foreignSize = isForeign(format) ? readHeader(path, what, () => foreignReaders[format](file)) : null;
     const looksLike = format === 'raw' ? checkRaw(file, path, what, explicit) : null;
     const dataFile =
       header === null || header.dataFile === null ? null : checkDataFile(path, header.dataFile);
@@ -65,7 +72,7 @@ function inspectLayer(path: string, format: ImageFormat, what: string, explicit:
       type: file.type,
       identity: file.identity,
       size: file.size,
-      virtualSize: header?.virtualSize ?? file.size,
+      virtualSize: header?.virtualSize ?? foreignSize ?? file.size,
       writable: isWritable(path),
       dataFile,
     };
@@ -75,11 +82,23 @@ function inspectLayer(path: string, format: ImageFormat, what: string, explicit:
   }
 }
 
-function readQcow2(file: OpenedFile, path: string, what: string): Qcow2Header {
+/** Formats of one file that QEMU reads; each reader gives the bytes of the disk. */
+const foreignReaders = { vmdk: readVmdk, vdi: readVdi, vhdx: readVhdx };
+
+function isForeign(format: ImageFormat): format is keyof typeof foreignReaders {
+  return Object.hasOwn(foreignReaders, format);
+}
+
+function readQcow2(file: OpenedFile): Qcow2Header {
+  return parseQcow2(file.read(0, qcow2HeaderBytes), file.size);
+}
+
+/** `read`, whose HeaderError becomes a sentence about the file. */
+function readHeader<Result>(path: string, what: string, read: () => Result): Result {
   try {
-    return parseQcow2(file.read(0, qcow2HeaderBytes), file.size);
+    return read();
   } catch (error) {
-    if (!(error instanceof Qcow2Error)) throw error;
+    if (!(error instanceof HeaderError)) throw error;
     throw new ImageError(
       `${what} ${printable(path)} ${error.message}`,
       error.hint === undefined ? {} : { hint: error.hint },
@@ -95,6 +114,12 @@ function checkRaw(file: OpenedFile, path: string, what: string, explicit: boolea
   if (content.kind === 'compressed') {
     throw new ImageError(`${subject} is compressed with ${content.name}`, {
       hint: `Unpack it first: ${content.program} ${shellWord(path)}. (--image-format=raw takes it as it is.)`,
+    });
+  }
+  const supported = imageFormats.find((format) => format === content.qemuName);
+  if (supported !== undefined) {
+    throw new ImageError(`${subject} is in the format ${content.name} and not raw`, {
+      hint: `Say so: --image-format=${supported}, or ${supported}: before the path of an extra drive. (raw takes it as it is.)`,
     });
   }
   throw new ImageError(`${subject} is in the format ${content.name}, which is not supported`, {

@@ -1,20 +1,21 @@
 import { basename } from 'node:path';
 import { printable, UsageError } from '../errors.ts';
+import { imageFormats } from '../settings/defaults.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 
 /** Longest machine name: HOST_NAME_MAX of Linux, as machined has it. */
-const nameLimit = 64;
-const suffixes = ['.raw', '.img', '.image', '.disk', '.qcow2', '.qcow', '.iso'];
+export const machineNameLimit = 64;
+const suffixes = ['.raw', '.img', '.image', '.disk', '.qcow2', '.qcow', '.iso', '.vmdk', '.vdi', '.vhdx'];
 
-/** The format that was said, or else raw, except for a file name that ends in `.qcow2`. Never from the content. */
+/** The format that was said, or else raw, except for a file name that ends in another format's name. Never from the content. */
 export function imageFormatOf(path: string, said: ImageFormat | null): ImageFormat {
-  return said ?? (path.endsWith('.qcow2') ? 'qcow2' : 'raw');
+  return said ?? imageFormats.find((format) => path.endsWith(`.${format}`)) ?? 'raw';
 }
 
 /** Whether a machine can have this name: labels of letters, digits and inner hyphens, joined by dots, at most 64. */
 export function isMachineName(name: string): boolean {
   return (
-    name.length <= nameLimit &&
+    name.length <= machineNameLimit &&
     name.split('.').every((label) => /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(label))
   );
 }
@@ -28,7 +29,7 @@ export function machineNameOf(path: string): string {
   for (let suffix = suffixOf(stem); suffix !== undefined; suffix = suffixOf(stem)) {
     stem = stem.slice(0, -suffix.length);
   }
-  const name = clean(clean(stem).slice(0, nameLimit));
+  const name = clean(clean(stem).slice(0, machineNameLimit));
   if (isMachineName(name)) return name;
   throw new UsageError(`The image ${printable(path)} suggests no valid machine name`, {
     hint: 'Give one with --machine=NAME.',

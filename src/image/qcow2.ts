@@ -1,3 +1,5 @@
+import { HeaderError } from './header-error.ts';
+
 /** What of a qcow2 header decides how the image is opened. Source: docs/interop/qcow2.txt of QEMU. */
 export interface Qcow2Header {
   readonly version: 2 | 3;
@@ -10,16 +12,7 @@ export interface Qcow2Header {
   readonly dataFile: string | null;
 }
 
-/** Why a header cannot be used, as a sentence part that goes after the file's name. */
-export class Qcow2Error extends Error {
-  readonly hint: string | undefined;
-
-  constructor(reason: string, hint?: string) {
-    super(reason);
-    this.name = 'Qcow2Error';
-    this.hint = hint;
-  }
-}
+export class Qcow2Error extends HeaderError {}
 
 /** As much of the file as parseQcow2 wants to see: header, extensions and names lie in the first cluster. */
 export const qcow2HeaderBytes = 65536;

@@ -1,8 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { FileError, ImageError } from '../errors.ts';
+import { FileError, HostError, ImageError } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
 import { socketpair } from '../sys/socketpair.ts';
+import { openTap } from '../sys/tap.ts';
+import { openOverlay } from './overlay.ts';
 
 /** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
 const initrdAlignment = 4;
@@ -43,6 +45,12 @@ export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDe
           break;
         case 'copy':
           passed.push({ target: descriptor.target, fd: keep(copyOf(descriptor.path)) });
+          break;
+        case 'overlay':
+          passed.push({ target: descriptor.target, fd: keep(openOverlay(descriptor)) });
+          break;
+        case 'tap':
+          passed.push({ target: descriptor.target, fd: keep(tap(descriptor.interface)) });
           break;
         case 'concatenation':
           passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor.paths)) });
@@ -97,6 +105,31 @@ function openFile({ path, access, identity }: PlannedDescriptor & { kind: 'file'
     }
   }
   return fd;
+}
+
+function tap(name: string): number {
+  try {
+    return openTap(name);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EPERM' || code === 'EACCES') {
+      throw new HostError(
+        `The network interface ${name} cannot be made without the capability CAP_NET_ADMIN`,
+        {
+          hint: `Let root make it for this user (ip tuntap add ${name} mode tap user USER), or use --network-user-mode.`,
+        },
+      );
+    }
+    if (code === 'EBUSY') {
+      throw new HostError(`The network interface ${name} is in use by another program`, {
+        hint: 'Give the machine another name with --machine=NAME.',
+      });
+    }
+    throw new HostError(`The network interface ${name} cannot be made`, {
+      cause: error,
+      ...(code === 'ENOENT' || code === 'ENODEV' ? { hint: 'The kernel module tun is missing.' } : {}),
+    });
+  }
 }
 
 function copyOf(path: string): number {

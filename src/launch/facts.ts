@@ -22,8 +22,10 @@ import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import { sha256 } from '../plan/digest.ts';
 import { saysRoot } from '../plan/root-words.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { ExtraDrive, Settings } from '../settings/settings.ts';
+import { ioUringWorks } from '../sys/io-uring.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
+import { isThrowAway } from './name.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -57,33 +59,35 @@ export async function gatherFacts(
   const { tree, binds } = shares ? await inspectShares(settings, architecture) : noShares;
   const linux = settings.linux ?? tree?.boot?.kernel ?? null;
   const initrdPaths = tree?.boot?.initrds ?? settings.initrd;
-  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds, sharing] = await Promise.all([
-    settings.kvm === false
-      ? { usable: false as const, reason: '--kvm=no was given' }
-      : probeKvm({ cache, passed: passed.kvm }),
-    probeQemu({ cache, path, architecture }),
-    settings.tpm === false
-      ? { usable: false as const, reason: '--tpm=no was given' }
-      : probeSwtpm(path, cache),
-    probeServiceManager({
-      choice,
-      environment,
-      connections,
-      register: settings.register !== false,
-      units: !settings.keepUnit,
-    }),
-    firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
-    typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
-    image === null
-      ? null
-      : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
-          explicit: settings.imageFormat !== null,
-        }),
-    linux === null ? null : inspectKernel(linux),
-    Promise.all(initrdPaths.map(inspectInitrd)),
-    shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
-  ]);
-  const seed = machineSeed(machineId(host), machine, cache);
+  const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds, sharing, extraDrives] =
+    await Promise.all([
+      settings.kvm === false
+        ? { usable: false as const, reason: '--kvm=no was given' }
+        : probeKvm({ cache, passed: passed.kvm }),
+      probeQemu({ cache, path, architecture }),
+      settings.tpm === false
+        ? { usable: false as const, reason: '--tpm=no was given' }
+        : probeSwtpm(path, cache),
+      probeServiceManager({
+        choice,
+        environment,
+        connections,
+        register: settings.register !== false,
+        units: !settings.keepUnit,
+      }),
+      firmware === 'none' ? { descriptors: [], problems: [] } : searchFirmware({ environment, home }),
+      typeof firmware === 'object' ? loadFirmware(firmware.path) : null,
+      image === null
+        ? null
+        : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
+            explicit: settings.imageFormat !== null,
+          }),
+      linux === null ? null : inspectKernel(linux),
+      Promise.all(initrdPaths.map(inspectInitrd)),
+      shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
+      Promise.all(settings.extraDrives.map(inspectExtraDrive)),
+    ]);
+  const seed = machineSeed(machineId(host), machine, isThrowAway(settings) ? null : cache);
   cache.save();
   return {
     architecture,
@@ -109,6 +113,8 @@ export async function gatherFacts(
       imageFacts !== null && kernel !== null && kernel.type !== 'uki' && !saysRoot(settings)
         ? await findRoot(imageFacts, architecture)
         : null,
+    extraDrives,
+    ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
   };
 }
 
@@ -150,13 +156,18 @@ async function inspectShares(
   };
 }
 
+function inspectExtraDrive({ path, format }: ExtraDrive): Promise<ImageFacts> {
+  const what = 'The drive';
+  return inspectImage(path, imageFormatOf(path, format), { explicit: format !== null, what });
+}
+
 /** A hash of the host's and the machine's name, kept so that an ordinary start does without node:crypto (7 ms). */
-function machineSeed(host: string, machine: string, cache: FileFactCache): string {
+function machineSeed(host: string, machine: string, cache: FileFactCache | null): string {
   const key = `seed:${host}:${machine}`;
-  const kept = cache.get(key);
+  const kept = cache?.get(key);
   if (typeof kept === 'string' && /^[0-9a-f]{64}$/.test(kept)) return kept;
   const seed = sha256(`vmspawn machine\0${host}\0${machine}`);
-  cache.set(key, seed);
+  cache?.set(key, seed);
   return seed;
 }
 

@@ -87,7 +87,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const places = openPlaces(environment);
   const locks = stack.use(MachineLocks.open(places.locks, machine));
   locks.take(machineLock(machine));
-  if (settings.image !== null) locks.take(lockOfImage(settings.image));
+  if (settings.image !== null) locks.take(lockOfImage(settings.image, settings));
   giveUpIf(signal);
 
   // The child costs a few milliseconds of its own, which pass while the host is being looked at.
@@ -118,7 +118,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   stack.use(control);
   // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
   if (plan.manager !== null) await control.open(plan.control);
-  await bothSettled(manager.enter(child, signal), prepareState(plan, signal));
+  await bothSettled(manager.enter(child, signal), prepareState(plan, request));
   const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
   return await enterQemu({ plan, child, manager, control, auxiliaries }, stack, request);
@@ -164,11 +164,23 @@ async function bothSettled(...actions: readonly Promise<void>[]): Promise<void> 
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-/** NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
-async function prepareState({ nvram, tpmState }: Plan, signal: AbortSignal): Promise<void> {
+/** The image's size, then NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
+async function prepareState(
+  { growth, nvram, tpmState }: Plan,
+  { signal, notice }: StartRequest,
+): Promise<void> {
+  if (growth !== null) {
+    const { growImage } = await import('./growth.ts');
+    growImage(growth);
+  }
   if (nvram !== null) {
-    const { prepareNvram } = await import('../firmware/nvram.ts');
-    await prepareNvram(nvram);
+    const { firmwareOf, prepareNvram } = await import('../firmware/nvram.ts');
+    const outcome = await prepareNvram(nvram);
+    const madeFor = outcome === 'existing' ? await firmwareOf(nvram.path) : null;
+    if (madeFor !== null && madeFor !== nvram.firmware) {
+      const text = `The UEFI variables ${nvram.path} were made for the firmware ${madeFor}, and ${nvram.firmware} is used now.`;
+      notice({ level: 'warning', text });
+    }
   }
   giveUpIf(signal);
   if (tpmState !== null) {
@@ -235,10 +247,15 @@ async function enterQemu(
   }
 }
 
-function lockOfImage(path: string): PlannedLock {
+/** As the plan will have it; taken before the host is looked at, so that nothing of that changes meanwhile. */
+function lockOfImage(path: string, { ephemeral, imageDiskType }: Settings): PlannedLock {
   try {
     const { dev, ino } = statSync(path, { bigint: true });
-    return imageLock(path, `${dev}:${ino}`, 'exclusive');
+    return imageLock(
+      path,
+      `${dev}:${ino}`,
+      ephemeral || imageDiskType === 'scsi-cd' ? 'shared' : 'exclusive',
+    );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new ImageError(`Image ${path} does not exist`, { hint: 'Check the path given with --image=.' });

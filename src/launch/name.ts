@@ -1,10 +1,10 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import { locateImage } from '../image/locate.ts';
-import { isMachineName, machineNameOf } from '../image/name.ts';
+import { isMachineName, machineNameLimit, machineNameOf } from '../image/name.ts';
 import type { Settings } from '../settings/settings.ts';
 
 /**
@@ -47,7 +47,10 @@ export async function nameMachine(
     });
   }
   if (machine !== null) return { machine, settings };
-  if (image !== null) return { machine: machineNameOf(image), settings };
+  if (image !== null) {
+    const derived = machineNameOf(image);
+    return { machine: settings.ephemeral ? throwAwayName(derived) : derived, settings };
+  }
   if (directory !== null) {
     const name = directory === '/' ? hostname() : basename(realpathOf(directory));
     return { machine: machineNameOf(name), settings };
@@ -63,6 +66,19 @@ function realpathOf(directory: string): string {
   } catch {
     return directory;
   }
+}
+
+/** Whether the machine's name is used once, since it is made up for an ephemeral machine. */
+export function isThrowAway({ ephemeral, machine, image }: Settings): boolean {
+  return ephemeral && machine === null && image !== null;
+}
+
+/** `name`, shortened where it must be, with 16 random hexadecimal digits after it. */
+function throwAwayName(name: string): string {
+  // The kernel's random numbers: node:crypto takes milliseconds to load.
+  const suffix = readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim().replaceAll('-', '').slice(-16);
+  const room = machineNameLimit - suffix.length - 1;
+  return `${name.slice(0, room).replace(/[-.]+$/, '')}-${suffix}`;
 }
 
 /** Whether the user's own directories and manager count: as systemd has it, for everybody but root. */

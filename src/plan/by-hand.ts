@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { swtpmSetupWords, unfinishedState } from '../auxiliary/swtpm-setup.ts';
 import { renderArguments } from '../qemu/arguments.ts';
-import type { Chardev, QemuConfiguration } from '../qemu/configuration.ts';
+import type { Chardev, Netdev, QemuConfiguration } from '../qemu/configuration.ts';
 import { quoteWord, renderShell } from '../qemu/shell.ts';
 import type { Plan, PlannedAuxiliary, PlannedDescriptor } from './plan.ts';
 
@@ -48,8 +48,9 @@ function directories(plan: Plan): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function state({ nvram, tpmState }: Plan): string {
+function state({ nvram, tpmState, growth }: Plan): string {
   const lines: string[] = [];
+  if (growth !== null) lines.push(`truncate --size='>${growth.size}' ${quoteWord(growth.path)}`);
   if (nvram !== null) {
     const [path, template] = [quoteWord(nvram.path), quoteWord(nvram.template)];
     lines.push(`[ -e ${path} ] || install -m 600 ${template} ${path}`);
@@ -111,9 +112,19 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
         `exec ${target}<${merged}`,
       ];
     }
+    case 'overlay': {
+      const directory = quoteWord(descriptor.directories.at(-1) ?? '/var/tmp');
+      return [
+        `overlay=$(mktemp ${directory}/vmspawn-XXXXXX)`,
+        `qemu-img create -q -f qcow2 "$overlay" ${descriptor.size}`,
+        `exec ${target}<>"$overlay"`,
+        'rm "$overlay"',
+      ];
+    }
+    case 'tap':
     case 'socketpair':
     case 'inherit':
-      // The chardev on it is another one here (configurationByHand); the terminal is there anyway.
+      // What is on it is another one here (configurationByHand); the terminal is there anyway.
       return [];
   }
 }
@@ -134,8 +145,19 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
     terminal = chardev.id;
     return { id: chardev.id, backend: 'stdio', signal: false, mux: true };
   });
+  const taps = new Map(
+    plan.descriptors.flatMap((descriptor) =>
+      descriptor.kind === 'tap' ? [[String(descriptor.target), descriptor.interface] as const] : [],
+    ),
+  );
+  const netdevs = configuration.netdevs.map((netdev): Netdev => {
+    const ifname = netdev.type === 'tap' ? taps.get(String(netdev['fd'])) : undefined;
+    if (ifname === undefined) return netdev;
+    return { type: 'tap', id: netdev.id, ifname, script: 'no', downscript: 'no' };
+  });
   return {
     ...configuration,
+    netdevs,
     chardevs,
     monitors:
       terminal === null

@@ -156,8 +156,15 @@ function planUefi(
     if (settings.efiNvramTemplate !== null) throw noVariables(descriptor);
     return { kind: 'uefi', bios: null, nvram: null };
   }
+  const firmware = mapping.executable.filename;
   const template = settings.efiNvramTemplate ?? mapping.nvramTemplate.filename;
-  const state = besideImage(settings.efiNvramState, '.efinvramstate', 'efi-nvram-state', facts, draft);
+  const state = besideImage(
+    { setting: settings.efiNvramState, ephemeral: settings.ephemeral },
+    '.efinvramstate',
+    'efi-nvram-state',
+    facts,
+    draft,
+  );
   addFlash(
     'variables',
     mapping.nvramTemplate,
@@ -168,7 +175,7 @@ function planUefi(
       : { kind: 'file', path: state, access: 'read-write', identity: null },
   );
   draft.machineProperties['pflash1'] = 'variables';
-  return { kind: 'uefi', bios: null, nvram: state === null ? null : { path: state, template } };
+  return { kind: 'uefi', bios: null, nvram: state === null ? null : { path: state, template, firmware } };
 }
 
 function addFlash(

@@ -1,4 +1,5 @@
 import type { HostFacts } from '../host/facts.ts';
+import type { DiskImage } from './disk-images.ts';
 import { pathLockName } from './identity.ts';
 import type { Plan, PlannedLock, PlannedNvram, PlannedTpmState } from './plan.ts';
 
@@ -8,8 +9,13 @@ export function machineLock(machine: string): PlannedLock {
 }
 
 /** The lock of one image file, by device and inode, so that another path or link to it does not get around it. */
-export function imageLock(path: string, identity: string, mode: PlannedLock['mode']): PlannedLock {
-  return { file: `image-${identity.replace(':', '-')}`, mode, what: `image ${path}` };
+export function imageLock(
+  path: string,
+  identity: string,
+  mode: PlannedLock['mode'],
+  what = 'image',
+): PlannedLock {
+  return { file: `image-${identity.replace(':', '-')}`, mode, what: `${what} ${path}` };
 }
 
 /** The lock of a tree that is a machine's root file system, by device and inode. */
@@ -20,15 +26,19 @@ export function treeLock(path: string, identity: string): PlannedLock {
 /** Everything that only one running machine may have: the name first, then the image's layers, then kept state. */
 export function planLocks(
   machine: string,
-  facts: HostFacts,
+  disks: readonly DiskImage[],
+  tree: HostFacts['tree'],
   nvram: PlannedNvram | null,
   tpmState: PlannedTpmState | null,
 ): Plan['locks'] {
   const locks: PlannedLock[] = [machineLock(machine)];
-  for (const [index, layer] of (facts.image?.layers ?? []).entries()) {
-    locks.push(imageLock(layer.path, layer.identity, index === 0 ? 'exclusive' : 'shared'));
+  for (const { image, writes, what } of disks) {
+    for (const [index, { path, identity }] of image.layers.entries()) {
+      const mode = index === 0 && writes === 'itself' ? 'exclusive' : 'shared';
+      locks.push(imageLock(path, identity, mode, what));
+    }
   }
-  if (facts.tree !== null) locks.push(treeLock(facts.tree.path, facts.tree.identity));
+  if (tree !== null) locks.push(treeLock(tree.path, tree.identity));
   if (nvram !== null) {
     locks.push({
       file: pathLockName('nvram', nvram.path),

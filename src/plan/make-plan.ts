@@ -7,8 +7,9 @@ import { planAccelerator } from './accelerator.ts';
 import { auxiliaryUnits } from './auxiliary-units.ts';
 import { planConsole } from './console.ts';
 import { planDirectories } from './directories.ts';
+import { diskImages, planGrowth } from './disk-images.ts';
 import { Draft } from './draft.ts';
-import { planRootDisk } from './drives.ts';
+import { planDrives } from './drives.ts';
 import { planFirmware } from './firmware.ts';
 import { renderFstab } from './guest-mounts.ts';
 import { generationId, machineUuid } from './identity.ts';
@@ -49,8 +50,11 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   planCommonDevices(facts, qemu, draft, pci);
   const firmware = planFirmware(settings, facts, machineType, draft);
   const kernel = planKernel(settings, facts, firmware, draft);
-  if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
-  planNetwork(settings, facts, draft, pci);
+  // Before the drives, so that another drive does not give the guest's network interfaces other names.
+  planNetwork(settings, facts, machine, draft, pci);
+  const disks = diskImages(settings, facts);
+  const growth = planGrowth(settings, facts, draft);
+  planDrives(disks, settings, facts, qemu, draft, pci);
   const vsockCid = planVsock(settings, facts, draft, pci);
   const directories = planDirectories(settings, facts, qemu, runtimeDirectory, draft, pci);
   if (draft.guestMounts.length > 0) {
@@ -61,6 +65,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   if (settings.notifyReady === true) {
     draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
   }
+
+  draft.devices.push(...pci.spares());
 
   const uuid = settings.uuid ?? machineUuid(facts);
   const control = join(runtimeDirectory, 'control');
@@ -109,7 +115,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     control,
     manager,
     lockDirectory: facts.identity.lockDirectory,
-    locks: planLocks(machine, facts, nvram, tpmState),
+    locks: planLocks(machine, disks, facts.tree, nvram, tpmState),
     notices: draft.notices,
     nvram,
     tpmState,
@@ -120,6 +126,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     descriptorLimit: facts.identity.descriptorLimit,
     shutdownTimeout: settings.shutdownTimeout,
     notifyReady: settings.notifyReady ?? true,
+    growth,
   };
 }
 

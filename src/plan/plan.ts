@@ -15,6 +15,15 @@ export type PlannedDescriptor = { readonly target: number } & (
   | { readonly kind: 'concatenation'; readonly paths: readonly string[] }
   /** An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM). */
   | { readonly kind: 'copy'; readonly path: string }
+  /** An empty qcow2 image of `size` bytes without a name, in the first of the directories that can have it; for `what`. */
+  | {
+      readonly kind: 'overlay';
+      readonly directories: readonly string[];
+      readonly size: number;
+      readonly what: string;
+    }
+  /** A TAP interface of the host, made unless it is there. */
+  | { readonly kind: 'tap'; readonly interface: string }
   /** One end of a socket pair; the run keeps the other one. */
   | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' }
   /** A descriptor of ours: the user's terminal, a device that was passed to us. */
@@ -25,6 +34,8 @@ export type PlannedDescriptor = { readonly target: number } & (
 export interface PlannedNvram {
   readonly path: string;
   readonly template: string;
+  /** Path of the firmware's code. */
+  readonly firmware: string;
 }
 
 export interface PlannedTpmState {
@@ -177,4 +188,6 @@ export interface Plan {
   /** Milliseconds that the guest gets to power itself off; null is for ever. */
   readonly shutdownTimeout: number | null;
   readonly notifyReady: boolean;
+  /** Bytes that the image's file is enlarged to before anything else; null leaves it alone. */
+  readonly growth: { readonly path: string; readonly identity: string; readonly size: number } | null;
 }

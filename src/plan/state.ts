@@ -4,17 +4,17 @@ import type { Draft } from './draft.ts';
 
 /**
  * Where a machine's persistent state lives: at the path that was given, beside the image or the tree with `suffix` added to its
- * name, or nowhere (null). A block device has no place beside it that survives a reboot.
+ * name, or nowhere (null), as for all automatic state of an ephemeral machine. A block device has no place beside it that survives a reboot.
  */
 export function besideImage(
-  setting: StatePath,
+  { setting, ephemeral }: { readonly setting: StatePath; readonly ephemeral: boolean },
   suffix: string,
   option: string,
   facts: HostFacts,
   draft: Draft,
 ): string | null {
   if (typeof setting === 'object') return setting.path;
-  if (setting === 'off') return null;
+  if (setting === 'off' || ephemeral) return null;
   // Beside the root directory there is no place.
   if (facts.tree !== null && facts.tree.path !== '/') return `${facts.tree.path}${suffix}`;
   if (facts.image === null) return null;

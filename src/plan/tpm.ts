@@ -42,7 +42,13 @@ export function planTpm(
     return null;
   }
   const swtpm = facts.swtpm;
-  const path = besideImage(settings.tpmState, '.tpmstate', 'tpm-state', facts, draft);
+  const path = besideImage(
+    { setting: settings.tpmState, ephemeral: settings.ephemeral },
+    '.tpmstate',
+    'tpm-state',
+    facts,
+    draft,
+  );
   if (path !== null && swtpm.setup === null) {
     draft.notice(
       'The TPM is not manufactured (no endorsement key): swtpm_setup is missing (Debian package swtpm-tools).',

@@ -11,7 +11,7 @@ export interface BlockNode {
   readonly 'node-name': string;
   readonly driver: string;
   /** null for `backing`: no backing file, whatever the image's header says. */
-  readonly [property: string]: PropertyValue | null;
+  readonly [property: string]: PropertyValue | Properties | null;
 }
 
 /** `-device` / `device_add`. `bus` and `addr` are properties like any other. */
@@ -25,7 +25,7 @@ export interface Device {
 export interface Netdev {
   readonly type: string;
   readonly id: string;
-  readonly [property: string]: PropertyValue;
+  readonly [property: string]: PropertyValue | readonly Properties[];
 }
 
 /** `-object` / `object-add`. */

@@ -6,7 +6,9 @@ import type { Settings } from './settings.ts';
  */
 
 export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
-export const imageFormats = ['raw', 'qcow2'] as const;
+export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx'] as const;
+export const diskTypes = ['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd'] as const;
+export const networkKinds = ['user', 'tap'] as const;
 export const managerNames = ['auto', 'system', 'user', 'none'] as const;
 export const settingsFileModes = ['yes', 'no', 'override', 'trusted'] as const;
 export const scopeInterfaces = ['auto', 'varlink', 'dbus'] as const;
@@ -37,7 +39,7 @@ export function defaultSettings(): Settings {
     linux: null,
     initrd: [],
     console: 'interactive',
-    network: 'none',
+    network: [],
     notifyReady: null,
     qemuArguments: [],
     manager: 'auto',
@@ -56,5 +58,11 @@ export function defaultSettings(): Settings {
     directory: null,
     binds: [],
     privateUsers: null,
+    imageDiskType: 'virtio-blk',
+    extraDrives: [],
+    discardDisk: true,
+    growImage: null,
+    ephemeral: false,
+    ports: [],
   };
 }

@@ -1,10 +1,12 @@
 import * as z from 'zod/mini';
 import {
   consoleModes,
+  diskTypes,
   firmwareKeywords,
   imageFormats,
   longestTimer,
   managerNames,
+  networkKinds,
   scopeInterfaces,
   settingsFileModes,
 } from './defaults.ts';
@@ -21,8 +23,18 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces, settingsFileModes };
+export {
+  consoleModes,
+  diskTypes,
+  firmwareKeywords,
+  imageFormats,
+  managerNames,
+  networkKinds,
+  scopeInterfaces,
+  settingsFileModes,
+};
 
+const port = z.number().check(z.int(), z.positive(), z.maximum(65535));
 const bytes = z.number().check(z.int(), z.positive());
 
 /**
@@ -67,7 +79,8 @@ export const settingsSchema = z.object({
   linux: z._default(z.nullable(z.string()), null),
   initrd: z._default(z.array(z.string()), []),
   console: z._default(z.enum(consoleModes), 'interactive'),
-  network: z._default(z.enum(['none', 'user']), 'none'),
+  /** The network interfaces, each kind at most once, in the order in which they were asked for. */
+  network: z._default(z.array(z.enum(networkKinds)), []),
   /** null: not said; the default then is yes, without the notice that an explicit yes gets. */
   notifyReady: z._default(z.nullable(z.boolean()), null),
   qemuArguments: z._default(z.array(z.string()), []),
@@ -111,10 +124,44 @@ export const settingsSchema = z.object({
     ),
     null,
   ),
+  /** As what the guest sees the image, and every extra drive that does not say it. */
+  imageDiskType: z._default(z.enum(diskTypes), 'virtio-blk'),
+  /** `format` null: as for the image; `type` null: as imageDiskType. */
+  extraDrives: z._default(
+    z.array(
+      z.object({
+        path: z.string().check(z.minLength(1)),
+        format: z.nullable(z.enum(imageFormats)),
+        type: z.nullable(z.enum(diskTypes)),
+      }),
+    ),
+    [],
+  ),
+  /** What the guest discards is given back to the host. */
+  discardDisk: z._default(z.boolean(), true),
+  /** Bytes, a multiple of 4096, that the image has at least; null leaves it alone. */
+  growImage: z._default(z.nullable(bytes), null),
+  /** What the guest writes is thrown away at the end. */
+  ephemeral: z._default(z.boolean(), false),
+  /** Ports of the host that lead to ports of the guest; `address` is IPv4. */
+  ports: z._default(
+    z.array(
+      z.object({
+        protocol: z.enum(['tcp', 'udp']),
+        address: z.string(),
+        host: port,
+        guest: port,
+      }),
+    ),
+    [],
+  ),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
 export type SettingsInput = z.input<typeof settingsSchema>;
 export type ConsoleMode = (typeof consoleModes)[number];
 export type ImageFormat = (typeof imageFormats)[number];
+export type DiskType = (typeof diskTypes)[number];
+export type ExtraDrive = Settings['extraDrives'][number];
+export type ForwardedPort = Settings['ports'][number];
 export type StatePath = Settings['tpmState'];

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { prepareTpmState } from '../../src/auxiliary/tpm-state.ts';
@@ -84,6 +93,30 @@ test('a link and a file in the place of state are refused', async () => {
     make(path);
     await assert.rejects(prepareTpmState(persistent(path), never), FileError);
   }
+});
+
+test('state that others can write to, or in a place of that kind, is refused and not touched', async () => {
+  using scratch = temporaryDirectory();
+  const refused = (path: string, message: RegExp) =>
+    assert.rejects(prepareTpmState(persistent(path), never), (error) => {
+      assert.ok(error instanceof FileError);
+      assert.match(error.message, message);
+      return true;
+    });
+  const open = join(scratch.path, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  await refused(join(open, 'tpm'), /lies in .*open, which everybody may write to/);
+  assert.deepEqual(readdirSync(open), []);
+  const loose = join(scratch.path, 'loose');
+  mkdirSync(loose);
+  chmodSync(loose, 0o770);
+  await refused(loose, /can be written to by other users/);
+  const foreign = join(scratch.path, 'foreign');
+  mkdirSync(foreign);
+  chownSync(foreign, 65534, 65534);
+  await refused(foreign, /belongs to the user 65534/);
+  assert.deepEqual([...readdirSync(loose), ...readdirSync(foreign)], []);
 });
 
 test('transient state is an empty directory', async () => {

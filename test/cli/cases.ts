@@ -86,8 +86,9 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
   'image-format': [
     { words: ['--image-format=raw'], settings: { imageFormat: 'raw' } },
     { words: ['--image-format', 'qcow2'], settings: { imageFormat: 'qcow2' } },
-    { words: ['--image-format=vmdk'], error: '--image-format=vmdk is none of raw, qcow2.' },
-    { words: ['--image-format='], error: '--image-format= is none of raw, qcow2.' },
+    { words: ['--image-format=vmdk'], settings: { imageFormat: 'vmdk' } },
+    { words: ['--image-format=vpc'], error: '--image-format=vpc is none of raw, qcow2, vmdk, vdi, vhdx.' },
+    { words: ['--image-format='], error: '--image-format= is none of raw, qcow2, vmdk, vdi, vhdx.' },
   ],
   machine: [
     { words: ['-M', 'web-1'], settings: { machine: 'web-1' } },
@@ -287,8 +288,102 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--console='], error: '--console= is none of' },
   ],
   'network-user-mode': [
-    { words: ['--network-user-mode'], settings: { network: 'user' } },
+    { words: ['--network-user-mode'], settings: { network: ['user'] } },
+    { words: ['--network-user-mode', '-n'], settings: { network: ['user', 'tap'] } },
     { words: ['--network-user-mode=no'], error: 'Option --network-user-mode takes no argument, but got no.' },
+  ],
+  'image-disk-type': [
+    ...(['virtio-scsi', 'nvme', 'scsi-cd'] as const).map((type) => ({
+      words: [`--image-disk-type=${type}`],
+      settings: { imageDiskType: type },
+    })),
+    { words: ['--image-disk-type=nvme', '--image-disk-type=virtio-blk'], settings: {} },
+    {
+      words: ['--image-disk-type=scsi'],
+      error: '--image-disk-type=scsi is none of virtio-blk, virtio-scsi, nvme, scsi-cd.',
+    },
+    { words: ['--image-disk-type='], error: '--image-disk-type= is none of' },
+  ],
+  'discard-disk': [
+    { words: ['--discard-disk=no'], settings: { discardDisk: false } },
+    { words: ['--discard-disk=no', '--discard-disk=yes'], settings: {} },
+    { words: ['--discard-disk=maybe'], error: '--discard-disk=maybe is neither yes nor no.' },
+  ],
+  'grow-image': [
+    { words: ['--grow-image=20G'], settings: { growImage: 20 * gibibyte } },
+    { words: ['-G', '1.5G'], settings: { growImage: 1.5 * gibibyte } },
+    { words: ['-G1'], settings: { growImage: 4096 } },
+    { words: ['-G4097'], settings: { growImage: 8192 } },
+    { words: ['-G20G', '-G', ''], settings: {} },
+    { words: ['-G20G', '-G0'], settings: {} },
+    { words: ['--grow-image=big'], error: '--grow-image=big is no number of bytes.' },
+    { words: ['--grow-image=-1'], error: '--grow-image=-1 is no number of bytes.' },
+    { words: ['--grow-image=8E'], error: '--grow-image=8E is larger than a disk can be.' },
+  ],
+  ephemeral: [
+    { words: ['-x'], settings: { ephemeral: true } },
+    { words: ['--ephemeral'], settings: { ephemeral: true } },
+    { words: ['--ephemeral=yes'], error: 'Option --ephemeral takes no argument, but got yes.' },
+  ],
+  'extra-drive': [
+    ...(
+      [
+        ['a.raw', '/work/dir/a.raw', null, null],
+        ['/a.raw', '/a.raw', null, null],
+        ['qcow2:/a', '/a', 'qcow2', null],
+        ['nvme:/a', '/a', null, 'nvme'],
+        ['scsi-cd:raw:/a', '/a', 'raw', 'scsi-cd'],
+        ['vhdx:virtio-scsi:a', '/work/dir/a', 'vhdx', 'virtio-scsi'],
+        ['raw:b:raw:c', '/work/dir/b:raw:c', 'raw', null],
+        ['b:c', '/work/dir/b:c', null, null],
+        ['./raw:c', '/work/dir/raw:c', null, null],
+        ['raw', '/work/dir/raw', null, null],
+      ] as const
+    ).map(([text, path, format, type]) => ({
+      words: [`--extra-drive=${text}`],
+      settings: { extraDrives: [{ path, format, type }] },
+    })),
+    {
+      words: ['--extra-drive=/a', '--extra-drive=', '--extra-drive=/b', '--extra-drive=/c'],
+      settings: {
+        extraDrives: [
+          { path: '/b', format: null, type: null },
+          { path: '/c', format: null, type: null },
+        ],
+      },
+    },
+    { words: ['--extra-drive=raw:'], error: '--extra-drive=raw: names no drive.' },
+    { words: ['--extra-drive=raw:qcow2:/a'], error: '--extra-drive=raw:qcow2:/a says two formats.' },
+    { words: ['--extra-drive=nvme:raw:nvme:/a'], error: '--extra-drive=nvme:raw:nvme:/a says two types.' },
+    { words: ['--extra-drive=a\0b'], error: 'holds a NUL character.' },
+  ],
+  'network-tap': [
+    { words: ['-n'], settings: { network: ['tap'] } },
+    { words: ['--network-tap', '--network-tap'], settings: { network: ['tap'] } },
+    { words: ['--network-tap=no'], error: 'Option --network-tap takes no argument, but got no.' },
+  ],
+  port: [
+    {
+      words: ['--port=2222:22', '--port=0.0.0.0:53:5353/udp', '--port=10.0.0.1:1:65535/tcp'],
+      settings: {
+        ports: [
+          { protocol: 'tcp', address: '127.0.0.1', host: 2222, guest: 22 },
+          { protocol: 'udp', address: '0.0.0.0', host: 53, guest: 5353 },
+          { protocol: 'tcp', address: '10.0.0.1', host: 1, guest: 65535 },
+        ],
+      },
+    },
+    { words: ['--port=1:1', '--port='], settings: {} },
+    ...['22', '22:', ':22', 'a:b', '1:2/sctp', '1:2/', '-1:2', ' 1:2', '1:2:'].map((text) => ({
+      words: [`--port=${text}`],
+      error: `--port=${text} is no forwarded port.`,
+    })),
+    { words: ['--port=0:22'], error: '--port=0:22 has the port 0, which is none from 1 to 65535.' },
+    { words: ['--port=22:65536'], error: 'has the port 65536, which is none from 1 to 65535.' },
+    { words: ['--port=22:99999999999999999999'], error: 'which is none from 1 to 65535.' },
+    { words: ['--port=host:1:2'], error: '--port=host:1:2 has host for an address, which is no IPv4 one.' },
+    { words: ['--port=[::1]:1:2'], error: 'has [::1] for an address, which is no IPv4 one.' },
+    { words: ['--port=:1:2'], error: 'has  for an address' },
   ],
   'notify-ready': [
     { words: ['--notify-ready=yes'], settings: { notifyReady: true } },
@@ -446,7 +541,10 @@ export const grammarCases: readonly Case[] = [
     settings: { quiet: true, image: '/work/dir/disk.raw', kernelCommandLine: ['rw'] },
   },
   { words: ['-iq'], settings: { image: '/work/dir/q' } },
-  { words: ['--imag', 'a'], error: 'Option --imag is ambiguous, it could be --image, --image-format.' },
+  {
+    words: ['--imag', 'a'],
+    error: 'Option --imag is ambiguous, it could be --image, --image-format, --image-disk-type.',
+  },
   { words: ['--image-f', 'raw'], settings: { imageFormat: 'raw' } },
   { words: ['--cp=2'], settings: { cpus: 2 } },
   { words: ['--qemu-m=1G'], settings: ram(gibibyte) },

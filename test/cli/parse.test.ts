@@ -6,7 +6,7 @@ import { packageRoot } from '../../src/assets.ts';
 import { options } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
 import { UsageError } from '../../src/errors.ts';
-import { defaultSettings } from '../../src/settings/defaults.ts';
+import { defaultSettings, diskTypes, imageFormats } from '../../src/settings/defaults.ts';
 import { type Settings, settingsSchema } from '../../src/settings/settings.ts';
 import { type Case, cases, grammarCases } from './cases.ts';
 
@@ -120,7 +120,7 @@ const feature = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/).filter((name) => name
 const anySettings: fc.Arbitrary<Settings> = fc.record(
   {
     image: fc.option(path),
-    imageFormat: fc.constantFrom(null, 'raw', 'qcow2'),
+    imageFormat: fc.constantFrom(null, ...imageFormats),
     machine: fc.option(fc.stringMatching(/^[a-z0-9]{1,20}(\.[a-z0-9]{1,20}){0,2}$/)),
     uuid: fc.option(fc.uuid()),
     settingsFile: fc.constantFrom('yes', 'no', 'override', 'trusted'),
@@ -161,7 +161,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     linux: fc.option(path),
     initrd: fc.array(path),
     console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
-    network: fc.constantFrom('none', 'user'),
+    network: fc.shuffledSubarray(['user', 'tap'] as const).map((kinds) => [...kinds]),
     notifyReady: fc.option(fc.boolean()),
     qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
     manager: fc.constantFrom('auto', 'system', 'user', 'none'),
@@ -194,6 +194,27 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     privateUsers: fc.option(
       fc.record(
         { base: fc.integer({ min: 0, max: 2 ** 31 }), count: fc.integer({ min: 1, max: 2 ** 30 }) },
+        { noNullPrototype: true },
+      ),
+    ),
+    imageDiskType: fc.constantFrom(...diskTypes),
+    extraDrives: fc.array(
+      fc.record(
+        { path, format: fc.constantFrom(null, ...imageFormats), type: fc.constantFrom(null, ...diskTypes) },
+        { noNullPrototype: true },
+      ),
+    ),
+    discardDisk: fc.boolean(),
+    growImage: fc.option(fc.integer({ min: 1, max: 1024 ** 3 }).map((pages) => pages * 4096)),
+    ephemeral: fc.boolean(),
+    ports: fc.array(
+      fc.record(
+        {
+          protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+          address: fc.ipV4(),
+          host: fc.integer({ min: 1, max: 65535 }),
+          guest: fc.integer({ min: 1, max: 65535 }),
+        },
         { noNullPrototype: true },
       ),
     ),
@@ -232,7 +253,20 @@ function render(settings: Settings): string[] {
   give('linux', settings.linux);
   for (const file of settings.initrd) give('initrd', file);
   give('console', settings.console);
-  if (settings.network === 'user') words.push('--network-user-mode');
+  for (const kind of settings.network) words.push(kind === 'user' ? '--network-user-mode' : '--network-tap');
+  give('image-disk-type', settings.imageDiskType);
+  for (const { path, format, type } of settings.extraDrives) {
+    give(
+      'extra-drive',
+      [...(type === null ? [] : [type]), ...(format === null ? [] : [format]), path].join(':'),
+    );
+  }
+  give('discard-disk', settings.discardDisk);
+  give('grow-image', settings.growImage);
+  if (settings.ephemeral) words.push('--ephemeral');
+  for (const { protocol, address, host, guest } of settings.ports) {
+    give('port', `${address}:${host}:${guest}/${protocol}`);
+  }
   give('notify-ready', settings.notifyReady);
   for (const word of settings.qemuArguments) give('qemu-arg', word);
   give('manager', settings.manager);

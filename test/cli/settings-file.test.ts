@@ -163,6 +163,7 @@ suite('a file beside an image', () => {
       [more.tpmState, more.efiNvramState, more.firmware].filter((state) => typeof state === 'object'),
       [more.network, more.vsock, more.console, more.qemuArguments, more.manager, more.slice, more.properties],
       [more.register, more.keepUnit, more.scope, more.askPassword, more.machine, more.kernelCommandLine],
+      [more.extraDrives, more.growImage, more.ports],
     ];
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.constantFrom(...known), value), { maxLength: 5 }), (lines) => {
@@ -216,7 +217,7 @@ suite('which file, and what wins', () => {
   test('beside the image, only what cannot reach the host, with one warning', async () => {
     const { settings, file, notices, root } = await complete(beside, ['--image=web.raw']);
     assert.equal(file, join(root, 'web.vmspawn'));
-    assert.deepEqual([settings.cpus, settings.network], [2, 'none']);
+    assert.deepEqual([settings.cpus, settings.network], [2, []]);
     assert.equal(notices.length, 1);
     assert.match(
       notices[0]?.text ?? '',
@@ -226,14 +227,14 @@ suite('which file, and what wins', () => {
 
   test('all of it with --settings=trusted', async () => {
     const { settings, notices } = await complete(beside, ['--image=web.raw', '--settings=trusted']);
-    assert.deepEqual([settings.cpus, settings.network, notices], [2, 'user', []]);
+    assert.deepEqual([settings.cpus, settings.network, notices], [2, ['user'], []]);
   });
 
   test('a trusted file goes before the one beside the image', async () => {
     const { settings } = await complete({ ...beside, 'trusted/web.vmspawn': '[Host]\nCpus=3' }, [
       '--image=web.raw',
     ]);
-    assert.deepEqual([settings.cpus, settings.network], [3, 'none']);
+    assert.deepEqual([settings.cpus, settings.network], [3, []]);
   });
 
   test('it is the name of the machine that counts', async () => {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { prepareNvram } from '../../src/firmware/nvram.ts';
+import { firmwareOf, prepareNvram } from '../../src/firmware/nvram.ts';
 import { temporaryDirectory, write } from '../temporary.ts';
 
 const directory = temporaryDirectory();
@@ -26,6 +26,8 @@ const fresh = () => {
   mkdirSync(path);
   return path;
 };
+const code = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+const prepare = (state: { path: string; template: string }) => prepareNvram({ ...state, firmware: code });
 const firmware = (message: RegExp) => ({ code: 'FIRMWARE', message });
 
 test('a new state is a private copy of the template, a later one stays as it is', async () => {
@@ -33,7 +35,7 @@ test('a new state is a private copy of the template, a later one stays as it is'
   const path = join(place, 'debian.raw.efinvramstate');
   const umask = process.umask(0o777);
   try {
-    assert.equal(await prepareNvram({ path, template }), 'created');
+    assert.equal(await prepare({ path, template }), 'created');
   } finally {
     process.umask(umask);
   }
@@ -44,16 +46,68 @@ test('a new state is a private copy of the template, a later one stays as it is'
   assert(readFileSync(path).equals(readFileSync(template)));
   assert.deepEqual(readdirSync(place), ['debian.raw.efinvramstate']);
 
-  const variables = Buffer.alloc(status.size, 7);
+  const variables = readFileSync(path).fill(7, 8192);
   writeFileSync(path, variables);
-  assert.equal(await prepareNvram({ path, template }), 'existing');
+  assert.equal(await prepare({ path, template }), 'existing');
   assert(readFileSync(path).equals(variables));
+});
+
+test('a state remembers the firmware that it was made for, where the file system can', async () => {
+  const path = join(fresh(), 'state');
+  await prepare({ path, template });
+  assert.equal(await firmwareOf(path), code);
+  const old = write(join(fresh(), 'state'), readFileSync(template));
+  assert.equal(await firmwareOf(old), null);
+  assert.equal(await firmwareOf(join(directory, 'absent')), null);
+});
+
+test('a state with another layout than the template is refused, also when it has the same size', async () => {
+  const place = fresh();
+  const changed = (name: string, edit: (bytes: Buffer) => unknown) => {
+    const bytes = readFileSync(template);
+    edit(bytes);
+    const path = write(join(place, name), bytes);
+    chmodSync(path, 0o600);
+    return path;
+  };
+  const other = /has another layout than the template .*: it was made with another firmware/;
+  // The GUID of the variable store, its size, and that of the volume.
+  for (const [at, message] of [
+    [72, other],
+    [88, other],
+    [34, other],
+    [40, /holds no UEFI variables/],
+  ] as const) {
+    const path = changed(`state-${at}`, (bytes) => bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at));
+    await assert.rejects(prepare({ path, template }), firmware(message), String(at));
+  }
+  const used = changed('used', (bytes) => bytes.fill(0x55, 8192, 9000));
+  assert.equal(await prepare({ path: used, template }), 'existing');
+  // A template that the firmware fills by itself says nothing.
+  const empty = write(join(place, 'empty'), Buffer.alloc(readFileSync(used).length));
+  assert.equal(await prepare({ path: used, template: empty }), 'existing');
+});
+
+test('a place or a state that others can write to is refused', async () => {
+  const open = fresh();
+  chmodSync(open, 0o777);
+  const path = join(open, 'state');
+  await assert.rejects(prepare({ path, template }), firmware(/lies in .*, which everybody may write to/));
+  assert.deepEqual(readdirSync(open), []);
+  chmodSync(open, 0o1777);
+  assert.equal(await prepare({ path, template }), 'created');
+  chmodSync(open, 0o777);
+  await assert.rejects(prepare({ path, template }), firmware(/which everybody may write to/));
+  const place = fresh();
+  const loose = write(join(place, 'state'), readFileSync(template));
+  chmodSync(loose, 0o660);
+  await assert.rejects(prepare({ path: loose, template }), firmware(/can be written to by other users/));
 });
 
 test('of several that make the same state one creates it', async () => {
   const place = fresh();
   const path = join(place, 'state');
-  const results = await Promise.allSettled(Array.from({ length: 8 }, () => prepareNvram({ path, template })));
+  const results = await Promise.allSettled(Array.from({ length: 8 }, () => prepare({ path, template })));
   const created = results.filter((result) => result.status === 'fulfilled' && result.value === 'created');
   assert.equal(created.length, 1);
   assert.deepEqual(readdirSync(place), ['state']);
@@ -63,7 +117,7 @@ test('of several that make the same state one creates it', async () => {
 test('a state of another firmware is refused by its size', async () => {
   const path = write(join(fresh(), 'state'), readFileSync('/usr/share/OVMF/OVMF_VARS.fd'));
   await assert.rejects(
-    prepareNvram({ path, template }),
+    prepare({ path, template }),
     firmware(/is for a flash of 131072 bytes, but the template .* for one of 540672 bytes/),
   );
 });
@@ -82,9 +136,9 @@ test('a state that is no file of ours is refused and not touched', async () => {
   mkdirSync(join(place, 'directory'));
   const before = readdirSync(place);
   for (const path of [link, dangling, fifo, join(place, 'directory')]) {
-    await assert.rejects(prepareNvram({ path, template }), firmware(/is no regular file/), path);
+    await assert.rejects(prepare({ path, template }), firmware(/is no regular file/), path);
   }
-  await assert.rejects(prepareNvram({ path: hard, template }), firmware(/has a second name/));
+  await assert.rejects(prepare({ path: hard, template }), firmware(/has a second name/));
   assert.deepEqual(readdirSync(place), before);
 });
 
@@ -94,7 +148,7 @@ test("another user's state is refused", async () => {
   const path = root ? write(join(fresh(), 'state'), readFileSync(template)) : '/etc/passwd';
   if (root) chownSync(path, 65534, 65534);
   await assert.rejects(
-    prepareNvram({ path, template }),
+    prepare({ path, template }),
     firmware(root ? /belongs to the user 65534, neither to us \(0\) nor to root/ : /cannot be opened/),
   );
 });
@@ -113,17 +167,17 @@ test('a template that is missing, empty, no file or too large', async () => {
     [join(bad, 'large'), /has 68157440 bytes/],
   ];
   for (const [name, message] of cases) {
-    await assert.rejects(prepareNvram({ path, template: name }), firmware(message));
+    await assert.rejects(prepare({ path, template: name }), firmware(message));
   }
   assert.deepEqual(readdirSync(place), []);
 });
 
 test('a state that cannot be made is a FileError with a hint', async () => {
-  await assert.rejects(prepareNvram({ path: join(directory, 'absent', 'state'), template }), {
+  await assert.rejects(prepare({ path: join(directory, 'absent', 'state'), template }), {
     code: 'FILE',
     hint: /--efi-nvram-state=off/,
   });
-  await assert.rejects(prepareNvram({ path: '/etc/passwd/state', template }), { code: 'FILE' });
+  await assert.rejects(prepare({ path: '/etc/passwd/state', template }), { code: 'FILE' });
 });
 
 test('a qcow2 state counts by the size of its disk, and may refer to nothing else', async () => {
@@ -131,9 +185,9 @@ test('a qcow2 state counts by the size of its disk, and may refer to nothing els
   const at = (name: string) => join(place, name);
   const convert = (...words: string[]) => execFileSync('qemu-img', words, { stdio: 'pipe', cwd: place });
   convert('convert', '-f', 'raw', '-O', 'qcow2', template, 'template.qcow2');
-  assert.equal(await prepareNvram({ path: at('state'), template: at('template.qcow2') }), 'created');
+  assert.equal(await prepare({ path: at('state'), template: at('template.qcow2') }), 'created');
   execFileSync('qemu-io', ['-f', 'qcow2', '-c', 'write -P 1 0 64k', at('state')], { stdio: 'pipe' });
-  assert.equal(await prepareNvram({ path: at('state'), template: at('template.qcow2') }), 'existing');
+  assert.equal(await prepare({ path: at('state'), template: at('template.qcow2') }), 'existing');
   convert(
     'create',
     '-f',
@@ -146,7 +200,7 @@ test('a qcow2 state counts by the size of its disk, and may refer to nothing els
     String(statSync(template).size),
   );
   await assert.rejects(
-    prepareNvram({ path: at('hostile'), template: at('template.qcow2') }),
+    prepare({ path: at('hostile'), template: at('template.qcow2') }),
     firmware(/refers to other files/),
   );
 });

@@ -202,7 +202,11 @@ test('a raw image that begins like something else', async () => {
   assert.equal((await inspectImage(at('disk.qcow2'), 'raw')).looksLike, 'qcow2');
   for (const format of ['vmdk', 'vdi', 'vhdx', 'vpc', 'qed', 'parallels']) {
     qemuImg('create', '-q', '-f', format, `disk.${format}`, '8M');
-    const hint = new RegExp(`qemu-img convert -f ${format} -O qcow2 .*disk.${format} NEW.qcow2`);
+    const hint = new RegExp(
+      format.startsWith('v') && format !== 'vpc'
+        ? `--image-format=${format}`
+        : `qemu-img convert -f ${format} -O qcow2 .*disk.${format} NEW.qcow2`,
+    );
     await assert.rejects(inspectImage(at(`disk.${format}`), 'raw'), image(/is in the format/, hint), format);
     const explicit = await inspectImage(at(`disk.${format}`), 'raw', { explicit: true });
     assert.equal(explicit.looksLike, null);

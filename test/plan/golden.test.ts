@@ -7,7 +7,7 @@ import type { HostFacts } from '../../src/host/facts.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import { renderArguments } from '../../src/qemu/arguments.ts';
-import type { SettingsInput } from '../../src/settings/settings.ts';
+import type { DiskType, SettingsInput } from '../../src/settings/settings.ts';
 import * as hosts from './hosts.ts';
 import { managed, settings } from './hosts.ts';
 
@@ -184,8 +184,8 @@ const cases: { readonly [name: string]: Case } = {
     settings: { scope: 'varlink', properties: [{ name: 'MemoryMax', value: '1G' }] },
   },
   'no-terminal': { host: bare, settings: { firmware: 'bios' } },
-  'network-user': { host: debian12, settings: { network: 'user' } },
-  'network-user-aarch64': { host: arm, settings: { network: 'user' } },
+  'network-user': { host: debian12, settings: { network: ['user'] } },
+  'network-user-aarch64': { host: arm, settings: { network: ['user'] } },
   'notify-ready-yes': { host: debian12, settings: { notifyReady: true } },
   'notify-ready-no': { host: debian12, settings: { notifyReady: false } },
   'qemu-arg': {
@@ -303,7 +303,159 @@ const cases: { readonly [name: string]: Case } = {
   'directory-user': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 1000 }),
   'directory-user-subordinate': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 100000 }),
   'directory-user-not-ours': sharing(hosts.daemonRust, hosts.user, {}, hosts.tree),
+  'disk-type-nvme': { host: debian12, settings: { imageDiskType: 'nvme' } },
+  'disk-type-virtio-scsi': { host: debian12, settings: { imageDiskType: 'virtio-scsi', discardDisk: false } },
+  'disk-type-scsi-cd': {
+    host: { ...debian12, image: { layers: [hosts.layer({ writable: false })], looksLike: null } },
+    settings: { imageDiskType: 'scsi-cd' },
+  },
+  'disk-type-missing': { host: forky, settings: { imageDiskType: 'virtio-scsi' } },
+  'drives-of-all-types': drives(forkyWithScsi(), [
+    ['data.raw', 'virtio-blk'],
+    ['data2.raw', 'virtio-scsi'],
+    ['seed.iso', 'scsi-cd'],
+    ['fast.raw', 'nvme'],
+    ['other/data.raw', null],
+  ]),
+  'drives-without-image': drives({ ...direct('pe'), image: null }, [['a.raw', null]], linux),
+  'drives-ephemeral': drives(
+    { ...debian12, image: hosts.qcow2Chain },
+    [
+      ['data.raw', null],
+      ['seed.iso', 'scsi-cd'],
+    ],
+    { ephemeral: true },
+  ),
+  'drives-too-many': drives(debian12, many(112)),
+  'drives-as-many-as-there-are-places': drives(debian12, many(111)),
+  'drives-twice': drives(debian12, [['debian.raw', null]]),
+  'drive-is-backing-file': {
+    host: {
+      ...debian12,
+      image: hosts.qcow2Chain,
+      extraDrives: [
+        { layers: [hosts.layer({ path: '/images/b.raw', identity: '65024:3' })], looksLike: null },
+      ],
+    },
+    settings: { extraDrives: [{ path: '/images/b.raw', format: null, type: null }] },
+  },
+  'drive-not-writable': {
+    host: {
+      ...debian12,
+      extraDrives: [
+        {
+          layers: [hosts.layer({ path: '/images/r.raw', identity: '1:1', writable: false })],
+          looksLike: null,
+        },
+      ],
+    },
+    settings: { extraDrives: [{ path: '/images/r.raw', format: null, type: null }] },
+  },
+  'image-vmdk': {
+    host: {
+      ...debian12,
+      image: { layers: [hosts.layer({ path: '/images/a.vmdk', format: 'vmdk' })], looksLike: null },
+    },
+  },
+  ephemeral: { host: debian12, settings: { ephemeral: true } },
+  'ephemeral-block-device': {
+    host: {
+      ...debian12,
+      image: { layers: [hosts.layer({ path: '/dev/sdb', type: 'block', writable: false })], looksLike: null },
+    },
+    settings: { ephemeral: true, growImage: 10 * 1024 ** 3 },
+  },
+  'ephemeral-state-path': {
+    host: debian12,
+    settings: { ephemeral: true, tpmState: { path: '/s/tpm' }, efiNvramState: { path: '/s/vars' } },
+  },
+  'grow-image': { host: debian12, settings: { growImage: 10 * 1024 ** 3 } },
+  'grow-image-smaller': { host: debian12, settings: { growImage: 1024 ** 3 } },
+  'grow-image-qcow2': {
+    host: { ...debian12, image: hosts.qcow2Chain },
+    settings: { growImage: 10 * 1024 ** 3 },
+  },
+  'grow-image-block-device': {
+    host: {
+      ...debian12,
+      image: { layers: [hosts.layer({ path: '/dev/sdb', type: 'block' })], looksLike: null },
+    },
+    settings: { growImage: 10 * 1024 ** 3 },
+  },
+  'grow-image-without-image': { host: direct('pe'), settings: { ...linux, growImage: 4096 } },
+  'grow-image-cd': { host: debian12, settings: { imageDiskType: 'scsi-cd', growImage: 1024 ** 4 } },
+  'network-tap': { host: debian12, settings: { network: ['tap'] } },
+  'network-tap-long-name': {
+    host: debian12,
+    settings: { network: ['tap'] },
+    machine: 'a-rather-long-name',
+  },
+  'network-two': {
+    host: debian12,
+    settings: {
+      network: ['tap', 'user'],
+      ports: [
+        { protocol: 'tcp', address: '127.0.0.1', host: 2222, guest: 22 },
+        { protocol: 'udp', address: '0.0.0.0', host: 53, guest: 5353 },
+      ],
+    },
+  },
+  'port-without-network': {
+    host: debian12,
+    settings: {
+      network: ['tap'],
+      ports: [{ protocol: 'tcp', address: '127.0.0.1', host: 2222, guest: 22 }],
+    },
+  },
+  'port-twice': {
+    host: debian12,
+    settings: {
+      network: ['user'],
+      ports: [
+        { protocol: 'udp', address: '127.0.0.1', host: 2222, guest: 22 },
+        { protocol: 'udp', address: '127.0.0.1', host: 2222, guest: 80 },
+      ],
+    },
+  },
 };
+
+/** A host with extra drives below /images, each with an identity of its own except for the image's own file. */
+function drives(
+  host: HostFacts,
+  list: readonly (readonly [name: string, type: DiskType | null])[],
+  more: SettingsInput = {},
+): Case {
+  const path = (name: string) => `/images/${name}`;
+  return {
+    host: {
+      ...host,
+      extraDrives: list.map(([name], index) => ({
+        layers: [
+          hosts.layer({
+            path: path(name),
+            identity: name === 'debian.raw' ? '65024:4711' : `65024:${100 + index}`,
+            virtualSize: 1024 ** 2 + 1,
+            writable: !name.endsWith('.iso'),
+          }),
+        ],
+        looksLike: null,
+      })),
+    },
+    settings: {
+      ...more,
+      extraDrives: list.map(([name, type]) => ({ path: path(name), format: null, type })),
+    },
+  };
+}
+
+function many(count: number): readonly (readonly [name: string, type: null])[] {
+  return Array.from({ length: count }, (_, index) => [`d${index}.raw`, null] as const);
+}
+
+function forkyWithScsi(): HostFacts {
+  const qemu = qemuOf(forky);
+  return { ...forky, qemu: { ...qemu, devices: [...qemu.devices, 'virtio-scsi-pci', 'scsi-hd', 'scsi-cd'] } };
+}
 
 function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
   assert.ok(host.qemu.usable);

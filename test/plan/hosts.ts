@@ -103,7 +103,7 @@ export const debian12: HostFacts = {
       { name: 'pc-q35-7.2', alias: 'q35' },
       { name: 'pc-i440fx-7.2', alias: 'pc' },
     ],
-    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis'],
+    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis', 'nvme', 'virtio-scsi-pci', 'scsi-hd', 'scsi-cd'],
     accelerators: ['kvm', 'tcg'],
     sandbox: true,
     schema: [],
@@ -125,6 +125,8 @@ export const debian12: HostFacts = {
   tree: null,
   binds: [],
   rootPartition: null,
+  extraDrives: [],
+  ioUring: true,
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };
@@ -138,10 +140,10 @@ export const forky: HostFacts = {
     binary: '/usr/bin/qemu-system-x86_64',
     version: [11, 0, 0],
     machines: [{ name: 'pc-q35-11.0', alias: 'q35' }],
-    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis', 'vhost-user-fs-pci'],
+    devices: ['pvpanic', 'virtio-blk-pci', 'tpm-tis', 'vhost-user-fs-pci', 'nvme'],
     accelerators: ['kvm', 'tcg'],
     sandbox: true,
-    schema: ['discard-no-unref'],
+    schema: ['discard-no-unref', 'io_uring'],
   },
 };
 

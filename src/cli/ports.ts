@@ -1,0 +1,29 @@
+import { isIPv4 } from 'node:net';
+import type { ForwardedPort } from '../settings/settings.ts';
+import { type Place, refuse } from './values.ts';
+
+/** Nobody else on the network reaches the guest unless an address says so. */
+const defaultAddress = '127.0.0.1';
+const form = 'Write [ADDRESS:]HOST:GUEST[/udp], for example 2222:22 or 0.0.0.0:8080:80.';
+
+/** `[ADDRESS:]HOST:GUEST[/tcp|/udp]`; the address is IPv4, as QEMU's user-mode network has no other. Throws UsageError. */
+export function parsePort(value: string, place: Place): ForwardedPort {
+  const match = /^(?:(.*):)?([0-9]+):([0-9]+)(?:\/(tcp|udp))?$/.exec(value);
+  if (match === null) throw refuse(place, value, 'is no forwarded port', form);
+  const [, address = defaultAddress, host = '', guest = '', protocol = 'tcp'] = match;
+  if (!isIPv4(address))
+    throw refuse(place, value, `has ${address} for an address, which is no IPv4 one`, form);
+  return {
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    address,
+    host: portNumber(host, value, place),
+    guest: portNumber(guest, value, place),
+  };
+}
+
+function portNumber(digits: string, value: string, place: Place): number {
+  const port = digits.length <= 5 ? Number(digits) : 0;
+  if (port < 1 || port > 65535)
+    throw refuse(place, value, `has the port ${digits}, which is none from 1 to 65535`);
+  return port;
+}

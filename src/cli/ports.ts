@@ -1,10 +1,17 @@
-import { isIPv4 } from 'node:net';
 import type { ForwardedPort } from '../settings/settings.ts';
 import { type Place, refuse } from './values.ts';
 
 /** Nobody else on the network reaches the guest unless an address says so. */
 const defaultAddress = '127.0.0.1';
 const form = 'Write [ADDRESS:]HOST:GUEST[/udp], for example 2222:22 or 0.0.0.0:8080:80.';
+
+/** Not by node:net, which every start would have to load. */
+function isIPv4(text: string): boolean {
+  const parts = text.split('.');
+  return (
+    parts.length === 4 && parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255)
+  );
+}
 
 /** `[ADDRESS:]HOST:GUEST[/tcp|/udp]`; the address is IPv4, as QEMU's user-mode network has no other. Throws UsageError. */
 export function parsePort(value: string, place: Place): ForwardedPort {

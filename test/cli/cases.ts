@@ -383,6 +383,8 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--port=22:99999999999999999999'], error: 'which is none from 1 to 65535.' },
     { words: ['--port=host:1:2'], error: '--port=host:1:2 has host for an address, which is no IPv4 one.' },
     { words: ['--port=[::1]:1:2'], error: 'has [::1] for an address, which is no IPv4 one.' },
+    { words: ['--port=1.2.3.256:1:2'], error: 'has 1.2.3.256 for an address, which is no IPv4 one.' },
+    { words: ['--port=1.2.3:1:2'], error: 'has 1.2.3 for an address, which is no IPv4 one.' },
     { words: ['--port=:1:2'], error: 'has  for an address' },
   ],
   'notify-ready': [

@@ -1,4 +1,5 @@
 import { consoleOptions } from './options/console.ts';
+import { credentialOptions } from './options/credentials.ts';
 import { executionOptions } from './options/execution.ts';
 import { firmwareOptions } from './options/firmware.ts';
 import { hostOptions } from './options/host.ts';
@@ -16,6 +17,7 @@ export const options: readonly Option[] = [
   ...firmwareOptions,
   ...networkOptions,
   ...executionOptions,
+  ...credentialOptions,
   ...identityOptions,
   ...consoleOptions,
   ...managerOptions,

@@ -11,7 +11,6 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['vsock-cid', null],
   ['coco', null],
   ['network-tap', 'n'],
-  ['smbios11', 's'],
   ['private-users', null],
   ['bind', null],
   ['bind-ro', null],
@@ -25,10 +24,6 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['forward-journal-keep-free', null],
   ['forward-journal-max-file-size', null],
   ['forward-journal-max-files', null],
-  ['pass-ssh-key', null],
-  ['ssh-key-type', null],
   ['console-transport', null],
   ['background', null],
-  ['set-credential', null],
-  ['load-credential', null],
 ]);

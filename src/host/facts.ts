@@ -59,6 +59,15 @@ export interface ManagerFacts {
   readonly machined: Usable<MachinedFacts>;
 }
 
+/** A credential whose value is on this host. */
+export interface LoadedCredential {
+  readonly name: string;
+  readonly kind: 'file' | 'socket';
+  readonly path: string;
+  /** Bytes; null for a socket. */
+  readonly size: number | null;
+}
+
 /** Everything that this host offers and that a plan depends on. Gathered once (launch/facts.ts). */
 export interface HostFacts {
   /** As QEMU spells it: x86_64, aarch64. */
@@ -94,4 +103,8 @@ export interface HostFacts {
   };
   /** Words of SYSTEMD_VMSPAWN_QEMU_EXTRA. */
   readonly extraQemuArguments: readonly string[];
+  /** What --load-credential= names, found. */
+  readonly loadedCredentials: readonly LoadedCredential[];
+  /** ssh(1) finds its way to `vsock/CID` (systemd-ssh-proxy(1), systemd 256 and newer). */
+  readonly sshProxy: boolean;
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { childCommand, type Flavour } from '../child/child-program.ts';
 import { UsageError } from '../errors.ts';
@@ -6,6 +6,7 @@ import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { Connections } from '../host/connections.ts';
 import type { HostFacts } from '../host/facts.ts';
+import { findCredentials } from '../host/credentials.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
 import type { ManagerChoice } from '../host/manager-kind.ts';
@@ -23,6 +24,9 @@ import type { Settings } from '../settings/settings.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** By it ssh(1) knows `vsock/CID`; systemd's package puts it there. */
+const sshProxyConfiguration = '/etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf';
 
 export interface FactSources {
   readonly choice: ManagerChoice;
@@ -90,6 +94,8 @@ export async function gatherFacts(
     initrds,
     terminal: probeTerminal(environment),
     extraQemuArguments: extraArguments(environment),
+    loadedCredentials: findCredentials(settings.credentials, environment),
+    sshProxy: settings.passSshKey !== false && existsSync(sshProxyConfiguration),
   };
 }
 

@@ -8,7 +8,7 @@ import type {
   QemuConfiguration,
   QemuObject,
 } from '../qemu/configuration.ts';
-import type { Notice, PlannedDescriptor } from './plan.ts';
+import type { Notice, PlannedCredential, PlannedDescriptor } from './plan.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type NewDescriptor = DistributiveOmit<PlannedDescriptor, 'target'>;
@@ -34,6 +34,7 @@ export class Draft {
   readonly globals: QemuConfiguration['globals'][number][] = [];
   readonly smbios11: string[] = [];
   readonly machineProperties: { [name: string]: Properties[string] } = {};
+  readonly credentials: PlannedCredential[] = [];
   #nextDescriptor = firstDescriptor;
 
   notice(text: string): void {
@@ -42,6 +43,11 @@ export class Draft {
 
   warning(text: string): void {
     this.notices.push({ level: 'warning', text });
+  }
+
+  /** For the guest's systemd. How it travels is decided at the end (plan/credentials.ts). */
+  credential(credential: PlannedCredential): void {
+    this.credentials.push(credential);
   }
 
   /** Gives `descriptor` the next free number in QEMU. */

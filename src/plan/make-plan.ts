@@ -6,6 +6,7 @@ import type { Settings } from '../settings/settings.ts';
 import { planAccelerator } from './accelerator.ts';
 import { auxiliaryUnits } from './auxiliary-units.ts';
 import { planConsole } from './console.ts';
+import { addUserCredentials, canTellGuest, planCredentials } from './credentials.ts';
 import { Draft } from './draft.ts';
 import { planRootDisk } from './drives.ts';
 import { planFirmware } from './firmware.ts';
@@ -16,7 +17,9 @@ import { planManager, sliceOf } from './manager.ts';
 import { planNetwork } from './network.ts';
 import { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
+import { planReadiness } from './readiness.ts';
 import { checkScopeOptions } from './scope-options.ts';
+import { planSshKey } from './ssh.ts';
 import { planTpm } from './tpm.ts';
 import { planVsock } from './vsock.ts';
 
@@ -50,14 +53,22 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   if (facts.image !== null) planRootDisk(facts.image, qemu, draft, pci);
   planNetwork(settings, facts, draft, pci);
   const vsockCid = planVsock(settings, facts, draft, pci);
+  addUserCredentials(settings, facts, draft);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
-  if (settings.notifyReady === true) {
-    draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
-  }
 
   const uuid = settings.uuid ?? machineUuid(facts);
   const control = join(runtimeDirectory, 'control');
-  const manager = planManager({ settings, facts, machine, uuid, vsockCid, runtimeDirectory, control });
+  const sshKey = planSshKey(settings, facts, machine, vsockCid, runtimeDirectory, draft);
+  const manager = planManager({
+    settings,
+    facts,
+    machine,
+    uuid,
+    vsockCid,
+    runtimeDirectory,
+    control,
+    sshKey,
+  });
   const scope = manager?.scope ?? null;
   // What the manager starts must see our files; in our own unit daemons are our children.
   const managed = manager !== null && scope !== null && facts.manager.usable && facts.manager.sameMounts;
@@ -67,6 +78,18 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   }));
   for (const path of [control, ...auxiliaries.map(({ socket }) => socket.path)])
     checkSocketPath(path, machine);
+  const readiness = planReadiness(
+    {
+      settings,
+      accelerator: accelerator.name,
+      tellable: canTellGuest(facts, firmware),
+      system: facts.image !== null,
+      cid: vsockCid,
+    },
+    draft,
+    pci,
+  );
+  const told = planCredentials(settings, facts, firmware, kernel, draft);
 
   const configuration: QemuConfiguration = {
     name: machine,
@@ -77,7 +100,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     smp: { cpus: settings.cpus },
     memory: settings.ram,
     bios: firmware.bios,
-    kernel,
+    kernel: told.kernel,
     smbios11: draft.smbios11,
     display: settings.console === 'gui' ? 'gtk' : 'none',
     sandbox: planSandbox(settings, qemu, draft),
@@ -92,6 +115,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     devices: draft.devices,
     paused: true,
     extra: [...settings.qemuArguments, ...facts.extraQemuArguments],
+    smbios11Files: told.smbios11Files,
+    fwCfg: told.fwCfg,
   };
   const nvram = firmware.nvram;
   const tpmState = tpm?.state ?? null;
@@ -112,7 +137,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     console,
     descriptorLimit: facts.identity.descriptorLimit,
     shutdownTimeout: settings.shutdownTimeout,
-    notifyReady: settings.notifyReady ?? true,
+    readiness,
+    sshKey,
   };
 }
 

@@ -5,12 +5,10 @@ import type { Draft } from './draft.ts';
 import { vsockCid } from './identity.ts';
 import type { PciLayout } from './pci.ts';
 
-/**
- * A vsock device where the user insists on one, its CID or null. Nothing of ours listens on it yet, so `auto` goes
- * without.
- */
+/** A vsock device where the host has one, its CID or null. Throws HostError for --vsock=yes without. */
 export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pci: PciLayout): number | null {
-  if (settings.vsock !== true) return null;
+  if (settings.vsock === false) return null;
+  if (!facts.vsock.usable && settings.vsock === 'auto') return null;
   if (!facts.vsock.usable) throw new HostError(`--vsock=yes cannot be met: ${facts.vsock.reason}`);
   const fd = draft.descriptor({
     kind: 'file',

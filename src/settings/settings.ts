@@ -7,6 +7,7 @@ import {
   managerNames,
   scopeInterfaces,
   settingsFileModes,
+  sshKeyTypes,
 } from './defaults.ts';
 
 /** yes, no, or `auto`: what systemd calls a tri-state. */
@@ -21,7 +22,7 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces, settingsFileModes };
+export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces, settingsFileModes, sshKeyTypes };
 
 const bytes = z.number().check(z.int(), z.positive());
 
@@ -68,8 +69,8 @@ export const settingsSchema = z.object({
   initrd: z._default(z.array(z.string()), []),
   console: z._default(z.enum(consoleModes), 'interactive'),
   network: z._default(z.enum(['none', 'user']), 'none'),
-  /** null: not said; the default then is yes, without the notice that an explicit yes gets. */
-  notifyReady: z._default(z.nullable(z.boolean()), null),
+  /** When the machine counts as ready: by the guest's word, as soon as it runs, or by what is known of the guest. */
+  notifyReady: z._default(tristate, 'auto'),
   qemuArguments: z._default(z.array(z.string()), []),
   manager: z._default(z.enum(managerNames), 'auto'),
   /** Unit name with its suffix; null: machine.slice of the manager's own. */
@@ -97,10 +98,32 @@ export const settingsSchema = z.object({
   pager: z._default(z.boolean(), true),
   /** Words after the options. */
   kernelCommandLine: z._default(z.array(z.string()), []),
+  /** What the guest's systemd is given, in the order given; no name is there twice. */
+  credentials: z._default(
+    z.array(
+      z.object({
+        name: z.string().check(z.minLength(1)),
+        source: z.union([
+          z.object({ kind: z.literal('secret'), base64: z.string() }),
+          /** An absolute path, or the name of a credential on this host. */
+          z.object({ kind: z.literal('load'), path: z.string().check(z.minLength(1)) }),
+        ]),
+        /** Said by the settings file, not by the command line. */
+        fromFile: z.boolean(),
+      }),
+    ),
+    [],
+  ),
+  /** SMBIOS type 11 strings. */
+  smbios11: z._default(z.array(z.string().check(z.minLength(1))), []),
+  /** null: where the machine has a vsock device. */
+  passSshKey: z._default(z.nullable(z.boolean()), null),
+  sshKeyType: z._default(z.enum(sshKeyTypes), 'ed25519'),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
 export type SettingsInput = z.input<typeof settingsSchema>;
 export type ConsoleMode = (typeof consoleModes)[number];
 export type ImageFormat = (typeof imageFormats)[number];
+export type SshKeyType = (typeof sshKeyTypes)[number];
 export type StatePath = Settings['tpmState'];

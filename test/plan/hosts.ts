@@ -121,6 +121,8 @@ export const debian12: HostFacts = {
   initrds: [],
   terminal: { graphical: true, term: 'xterm-256color', interactive: true },
   extraQemuArguments: [],
+  loadedCredentials: [],
+  sshProxy: false,
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };

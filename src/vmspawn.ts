@@ -1,6 +1,4 @@
 import { parseCommandLine } from './cli/parse.ts';
-import { describeError } from './errors.ts';
-import { writeErr } from './sys/stdio.ts';
 
 /** The program vmspawn(1): from words to an exit status. */
 async function main(words: readonly string[]): Promise<number> {
@@ -10,13 +8,22 @@ async function main(words: readonly string[]): Promise<number> {
       const { inform } = await import('./cli/inform.ts');
       return inform(action, settings, process.env);
     }
+    if (action === 'clean-up') {
+      const { cleanUp } = await import('./launch/clean-up.ts');
+      return await cleanUp(settings.machine, process.env);
+    }
     if (settings.firmware === 'list' || settings.firmware === 'describe' || settings.firmwareFeatures.list) {
       const { reportFirmware } = await import('./cli/firmware-report.ts');
       return await reportFirmware(settings, process.env);
     }
     const { addSettingsFile } = await import('./cli/settings-file.ts');
     const complete = await addSettingsFile(words, settings, { cwd: process.cwd(), environment: process.env });
-    for (const { text } of complete.notices) writeErr(`vmspawn: ${text}\n`);
+    if (complete.notices.length > 0) {
+      const { Messages } = await import('./cli/messages.ts');
+      const { machine } = complete.settings;
+      const messages = new Messages({ environment: process.env, quiet: false, machine });
+      for (const notice of complete.notices) messages.notice(notice);
+    }
     if (settings.dryRun !== null) {
       const { dryRun } = await import('./cli/dry-run.ts');
       return await dryRun(complete, process.env);
@@ -24,9 +31,8 @@ async function main(words: readonly string[]): Promise<number> {
     const { run } = await import('./cli/run.ts');
     return await run(complete.settings, process.env);
   } catch (error) {
-    const full = error instanceof Error && 'syscall' in error && error.syscall === 'write';
-    const text = full ? `Standard output cannot be written: ${error.message}.` : describeError(error);
-    writeErr(`vmspawn: ${text}\n`);
+    const { Messages } = await import('./cli/messages.ts');
+    new Messages({ environment: process.env, quiet: false, machine: null }).failed(error, 1);
     return 1;
   }
 }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -151,7 +152,8 @@ static int kvm_run_guests(int kvm, int vm, int vcpu) {
 #endif
 
 static int kvm_probe(const char *device) {
-  int kvm = open(device, O_RDWR | O_CLOEXEC);
+  /* A number is a descriptor that is open already. */
+  int kvm = *device >= '0' && *device <= '9' ? atoi(device) : open(device, O_RDWR | O_CLOEXEC);
   if (kvm < 0) return kvm_unusable("the device cannot be opened", strerror(errno));
   if (ioctl(kvm, KVM_GET_API_VERSION, 0) != 12) return kvm_unusable("the device does not speak KVM's API 12", NULL);
   struct itimerval second = {.it_value = {.tv_sec = 1}};

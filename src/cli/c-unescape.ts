@@ -13,7 +13,8 @@ const letters: { readonly [letter: string]: number } = {
   s: 0x20,
 };
 
-const pattern = /\\(?:([abfnrtv\\"'s])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))/gs;
+const pattern =
+  /\\(?:([abfnrtv\\"'s])|x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))/gs;
 
 /**
  * The bytes that a text with C's escapes stands for, as SetCredential= of systemd.exec(5) has it: `\n`, `\x1b`, `\033`,

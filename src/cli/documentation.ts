@@ -1,8 +1,18 @@
 import { bashCompletion } from './completion/bash.ts';
 import { fishCompletion } from './completion/fish.ts';
 import { zshCompletion } from './completion/zsh.ts';
-import { renderMan } from './man.ts';
+import { journalFields, lifecycle } from './lifecycle.ts';
+import { type Definitions, renderMan } from './man.ts';
 import { shownOptions } from './options.ts';
+
+/** The lists that man pages have from the program's own tables. */
+export const manDefinitions: Definitions = {
+  'journal fields': Object.entries(journalFields).map(([name, means]) => [`\`${name}=\``, means]),
+  'journal events': Object.entries(lifecycle).map(([event, { id, means }]) => [
+    `\`${id}\` (${event})`,
+    means,
+  ]),
+};
 
 /**
  * What the build writes below dist/, by path: man pages and completions. `pages` are the files of man/ by their names
@@ -15,7 +25,7 @@ export function documentation(
   const options = shownOptions();
   const manuals = Object.entries(pages).map(([page, markup]) => [
     `man/man${page.at(-1)}/${page}`,
-    renderMan(markup, options, version, page),
+    renderMan(markup, options, version, page, manDefinitions),
   ]);
   return {
     ...Object.fromEntries(manuals),

@@ -8,7 +8,11 @@ import { page } from './pager.ts';
 import { versionText } from './version.ts';
 
 /** `--help`, through a pager on a terminal, and `--version`. Gives the exit status. */
-export function inform(action: Action, settings: Settings, environment: Environment): number {
+export function inform(
+  action: Exclude<Action, 'clean-up'>,
+  settings: Settings,
+  environment: Environment,
+): number {
   if (action === 'version') {
     writeOut(versionText());
     return 0;

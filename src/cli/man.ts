@@ -16,6 +16,9 @@ const volumes: { readonly [section: string]: string } = {
   8: 'System Administration',
 };
 
+/** Definitions for lines such as `{journal events}`, by what stands in the braces: pairs of term and text. */
+export type Definitions = { readonly [name: string]: readonly (readonly [string, string])[] };
+
 /**
  * The roff source of a page. `markup` is man/PAGE.md, whose first line is the date of its last change; `page` is the name
  * with the section, such as `vmspawn.1`.
@@ -25,9 +28,10 @@ export function renderMan(
   options: readonly Option[],
   version: string,
   page = 'vmspawn.1',
+  definitions: Definitions = {},
 ): string {
+  const [date = '', ...blocks] = markup.split(/\n{2,}/).flatMap((block) => expand(block, definitions));
   const [, name = page, section = '1'] = /^(.*)\.([0-9])$/.exec(page) ?? [];
-  const [date = '', ...blocks] = markup.split(/\n{2,}/);
   const lines = [
     `.TH ${name.toUpperCase()} ${section} ${date} "vmspawn ${version}" "${volumes[section]}"`,
     // No justified lines and no hyphens in what one may want to copy.
@@ -40,6 +44,11 @@ export function renderMan(
     lines.push(...(first === '' || (afterHeading && first === '.PP') ? [] : [first]), ...rest);
   }
   return `${lines.join('\n')}\n`;
+}
+
+function expand(block: string, definitions: Definitions): string[] {
+  const list = definitions[/^\{(.*)\}\n?$/.exec(block)?.[1] ?? ''];
+  return list === undefined ? [block] : list.map(([term, text]) => `${term}\n: ${text}`);
 }
 
 function renderBlock(block: string, options: readonly Option[]): string[] {

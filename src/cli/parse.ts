@@ -45,7 +45,7 @@ export function parseCommandLine(
   try {
     settings.kernelCommandLine = readOptions(words, apply);
   } catch (error) {
-    if (action === 'run' || !(error instanceof UsageError)) throw error;
+    if (action === 'run' || action === 'clean-up' || !(error instanceof UsageError)) throw error;
   }
   return { settings, action };
 }

@@ -1,63 +1,111 @@
+import { constants } from 'node:os';
 import { startBanner } from '../console/banner.ts';
 import { forwardConsole } from '../console/forward.ts';
-import { keepTerminalMode, lineEnd } from '../console/terminal-mode.ts';
-import { describeError, printable } from '../errors.ts';
+import { keepTerminalMode } from '../console/terminal-mode.ts';
+import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
+import { takePassedDevices } from '../host/passed.ts';
 import { startMachine } from '../launch/machine.ts';
 import type { RunningMachine } from '../launch/running-machine.ts';
 import type { Notice } from '../plan/plan.ts';
 import type { Settings } from '../settings/settings.ts';
 import { isTerminal, writeErr } from '../sys/stdio.ts';
+import { Messages } from './messages.ts';
 import { ManagerNotifier } from './notify.ts';
 import { colourAllowed } from './output.ts';
 import { trimMemoryAtRest } from './rest.ts';
+import { keepWatchdog, watchdogTime } from './watchdog.ts';
 
 /** Signals that ask for the machine's end. A closed terminal (SIGHUP) is one of them. */
 const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
- * Runs a machine in front of the user until it ends; the exit status. A signal gives a start up and shuts a running
- * machine down; a second one is less patient.
+ * Runs a machine in front of the user, or as a service, until it ends; the exit status. A signal gives a start up (the
+ * status then is 128 and its number) and shuts a running machine down; a second one is less patient.
  */
 export async function run(settings: Settings, environment: Environment): Promise<number> {
-  const notifier = new ManagerNotifier(environment);
+  const messages = new Messages({ environment, quiet: settings.quiet, machine: settings.machine });
+  using notifier = new ManagerNotifier(environment);
   const start = new AbortController();
   let machine: RunningMachine | null = null;
+  let givenUp: NodeJS.Signals | null = null;
+  const notice = (one: Notice): void => {
+    if (one.event === 'shutdown') notifier.stopping(one.text, settings.shutdownTimeout);
+    messages.notice(one);
+  };
   const onSignal = (signal: NodeJS.Signals): void => {
-    notifier.stopping();
-    if (machine === null) start.abort(new Error(`${signal} received`));
-    else machine.requestShutdown(`${signal} received`);
+    if (machine !== null) {
+      machine.requestShutdown(`${signal} received`);
+      return;
+    }
+    givenUp ??= signal;
+    notifier.stopping(`${signal} received: the start is given up.`, 0);
+    start.abort(new Error(`${signal} received`));
   };
   for (const signal of endSignals) process.on(signal, onSignal);
   const onResume = (): void => {
     machine
       ?.resume()
       .catch((error: unknown) =>
-        showNotice({ level: 'warning', text: `It stays paused: ${describeError(error)}` }, settings),
+        notice({ level: 'warning', text: `It stays paused: ${describeError(error)}` }),
       );
   };
   process.on('SIGUSR2', onResume);
   // Before QEMU changes the modes itself: one that is killed leaves the terminal as it had it in use.
   using _modes = settings.console === 'native' && isTerminal(0) ? keepTerminalMode(0) : null;
   try {
+    notifier.starting();
+    const warn = (text: string) => notice({ level: 'warning', text });
+    const passed = takePassedDevices(environment, process.pid, warn);
     machine = await startMachine({
       settings,
       environment,
       signal: start.signal,
-      notice: (notice) => showNotice(notice, settings),
+      passed,
+      notice,
+      status: (text) => notifier.guestStatus(text),
     });
+    messages.started(machine.plan.machine, machine.pid);
     if (start.signal.aborted) machine.requestShutdown('Signal received');
-    else notifier.ready(machine);
+    else {
+      const running = machine;
+      notifier.started(running);
+      running.ready.then(
+        () => notifier.ready(running),
+        () => {},
+      );
+    }
     using _rest = trimMemoryAtRest();
-    const outcome = await attend(machine, settings, environment);
+    using _watchdog = startWatchdog(machine, notifier, environment);
+    const outcome = await attend(machine, settings, environment, messages);
     machine.console?.destroy();
-    if (outcome.error !== null) writeErr(`vmspawn: ${describeError(outcome.error)}\n`);
-    notifier.exiting(outcome.status);
+    if (outcome.error === null) messages.stopped(outcome.status);
+    else messages.failed(outcome.error, outcome.status);
+    notifier.exiting(outcome.status, outcome.error);
     return outcome.status;
+  } catch (error) {
+    const status = givenUp === null || machine !== null ? 1 : 128 + constants.signals[givenUp];
+    messages.failed(error, status);
+    notifier.exiting(status, error);
+    return status;
   } finally {
     for (const signal of endSignals) process.off(signal, onSignal);
     process.off('SIGUSR2', onResume);
   }
+}
+
+function startWatchdog(
+  machine: RunningMachine,
+  notifier: ManagerNotifier,
+  environment: Environment,
+): Disposable | null {
+  const time = watchdogTime(environment, process.pid);
+  if (time === null) return null;
+  return keepWatchdog({
+    time,
+    alive: (timeout) => machine.alive(timeout),
+    ping: () => notifier.watchdog(),
+  });
 }
 
 /** The console in front of the user until the machine is gone and all that it wrote is out. */
@@ -65,17 +113,20 @@ async function attend(
   machine: RunningMachine,
   settings: Settings,
   environment: Environment,
+  messages: Messages,
 ): Promise<Awaited<RunningMachine['exited']>> {
   const { mode } = machine.plan.console;
-  writeErr(
-    startBanner({
-      machine: machine.plan.machine,
-      source: settings.image ?? settings.linux,
-      mode,
-      quiet: settings.quiet,
-      colour: colourAllowed(environment, isTerminal(2)),
-    }),
-  );
+  if (!messages.journal) {
+    writeErr(
+      startBanner({
+        machine: machine.plan.machine,
+        source: settings.image ?? settings.linux,
+        mode,
+        quiet: settings.quiet,
+        colour: colourAllowed(environment, isTerminal(2)),
+      }),
+    );
+  }
   if (machine.console === null) {
     return await machine.exited;
   }
@@ -89,15 +140,8 @@ async function attend(
       else if (end.reason === 'output-closed') machine.requestShutdown('Standard output closed');
       else if (end.reason === 'terminal-closed') machine.requestShutdown('Terminal closed');
       else if (end.reason === 'failed')
-        showNotice({ level: 'warning', text: `The console is lost: ${end.error.message}` }, settings);
+        messages.notice({ level: 'warning', text: `The console is lost: ${end.error.message}` });
     },
   });
   return await machine.exited;
-}
-
-function showNotice(notice: Notice, settings: Settings): void {
-  if (notice.level === 'notice' && settings.quiet) return;
-  const end = lineEnd();
-  // On a raw terminal the guest's cursor is anywhere: a line of its own.
-  writeErr(`${end === '\r\n' ? end : ''}vmspawn: ${printable(notice.text)}${end}`);
 }

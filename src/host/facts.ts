@@ -27,6 +27,13 @@ export interface SwtpmFacts {
   readonly version: readonly [number, number, number];
 }
 
+/** /dev/kvm as a descriptor that the service manager passed to us. */
+export interface PassedKvm {
+  readonly fd: number;
+  /** The device can be opened by its path as well, for a QEMU that takes no descriptor. */
+  readonly opens: boolean;
+}
+
 export interface Identity {
   /** Runtime directory base: /run/vmspawn or $XDG_RUNTIME_DIR/vmspawn. */
   readonly runtimeBase: string;
@@ -77,8 +84,9 @@ export interface HostFacts {
   readonly machineSeed: string;
   /** A random UUID for this run alone. */
   readonly runId: string;
-  readonly kvm: Usable<{ readonly device: string }>;
-  readonly vsock: Usable<{ readonly device: string }>;
+  readonly kvm: Usable<{ readonly device: string; readonly passed?: PassedKvm }>;
+  /** `passed`: the device as a descriptor that the service manager passed to us. */
+  readonly vsock: Usable<{ readonly device: string; readonly passed?: number }>;
   readonly qemu: Usable<QemuFacts>;
   readonly swtpm: Usable<SwtpmFacts>;
   readonly manager: Usable<ManagerFacts>;

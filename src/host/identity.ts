@@ -65,6 +65,7 @@ const ownVariables = [
   'LISTEN_PID',
   'LISTEN_FDS',
   'LISTEN_FDNAMES',
+  'LISTEN_PIDFDID',
   'WATCHDOG_PID',
   'WATCHDOG_USEC',
 ];

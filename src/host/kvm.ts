@@ -1,12 +1,14 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
 import type { FactCache } from './cache.ts';
-import type { Usable } from './facts.ts';
+import type { HostFacts } from './facts.ts';
 
 export interface KvmProbeOptions {
   readonly cache?: FactCache;
   readonly device?: string;
+  /** The device as a descriptor that was passed to us, which is used in place of opening it. */
+  readonly passed?: number | null;
   /** Stands for /sys/module. */
   readonly modules?: string;
   /** The program that tries a guest: exit status 0, or a reason on standard error; 2 says that it will not change. */
@@ -21,16 +23,22 @@ const PATIENCE = 7000;
  * beneath it, and a test guest of a few instructions gets through. The last is cached for as long as the kernel runs; it
  * is left out where there is no compiled test program. Never throws.
  */
-export async function probeKvm(options: KvmProbeOptions = {}): Promise<Usable<{ readonly device: string }>> {
+export async function probeKvm(options: KvmProbeOptions = {}): Promise<HostFacts['kvm']> {
   const {
     cache,
     device = '/dev/kvm',
+    passed = null,
     modules = '/sys/module',
     program = asset('dist', 'vmspawn-child'),
   } = options;
+  const unopened = deviceProblem(device);
   const reason =
-    deviceProblem(device) ?? moduleProblem(modules) ?? (await guestProblem(device, program, cache));
-  return reason === null ? { usable: true, device } : { usable: false, reason };
+    (passed === null ? unopened : null) ??
+    moduleProblem(modules) ??
+    (await guestProblem(device, passed, program, cache));
+  if (reason !== null) return { usable: false, reason };
+  if (passed === null) return { usable: true, device };
+  return { usable: true, device, passed: { fd: passed, opens: unopened === null } };
 }
 
 function deviceProblem(device: string): string | null {
@@ -55,6 +63,7 @@ function moduleProblem(modules: string): string | null {
 
 async function guestProblem(
   device: string,
+  passed: number | null,
   program: string,
   cache: FactCache | undefined,
 ): Promise<string | null> {
@@ -62,7 +71,7 @@ async function guestProblem(
   const known = key === null ? undefined : cache?.get(key);
   if (known === '') return null;
   const trial: Trial =
-    typeof known === 'string' ? { reason: known, lasting: false } : await tryGuest(device, program);
+    typeof known === 'string' ? { reason: known, lasting: false } : await tryGuest(device, passed, program);
   if (trial.lasting && key !== null) cache?.set(key, trial.reason ?? '');
   return trial.reason === null ? null : `a test guest did not get through (${trial.reason})`;
 }
@@ -86,26 +95,34 @@ function cacheKey(device: string): string | null {
   }
 }
 
-function tryGuest(device: string, program: string): Promise<Trial> {
+function tryGuest(device: string, passed: number | null, program: string): Promise<Trial> {
   const untried: Trial = { reason: null, lasting: false };
   if (!existsSync(program)) return Promise.resolve(untried);
   return new Promise((resolve) => {
-    // Not execFile's own time limit: a process that hangs in the kernel cannot be killed and would never be over.
+    const child = spawn(program, ['kvm-probe', passed === null ? device : '3'], {
+      env: {},
+      stdio: ['ignore', 'ignore', 'pipe', passed ?? 'ignore'],
+    });
+    // A process that hangs in the kernel cannot be killed and would never be over.
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       child.unref();
+      child.stderr?.destroy();
       resolve({ reason: 'it hangs in the kernel', lasting: false });
     }, PATIENCE);
-    const child = execFile(program, ['kvm-probe', device], { env: {} }, (error, _output, text) => {
+    let text = '';
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(0, 1000);
+    });
+    // Not started at all: built for another machine or libc.
+    child.on('error', () => {
       clearTimeout(timer);
-      if (error === null) resolve({ reason: null, lasting: true });
-      // Not started at all: built for another machine or libc.
-      else if (typeof error.code === 'string') resolve(untried);
-      else {
-        const reason =
-          text.trim().split('\n')[0]?.slice(0, 200) || `it was killed by ${error.signal ?? 'a fault'}`;
-        resolve({ reason, lasting: error.code === 2 });
-      }
+      resolve(untried);
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const words = text.trim().split('\n')[0]?.slice(0, 200) || `it was killed by ${signal ?? 'a fault'}`;
+      resolve({ reason: code === 0 ? null : words, lasting: code === 0 || code === 2 });
     });
   });
 }

@@ -138,11 +138,19 @@ export function busFailure(error: unknown): HostError {
 /** The unit that we run in ourselves: the last part of our control group's path (systemd.unit names), or null. */
 function ownUnit(): string | null {
   try {
-    const line = readFileSync('/proc/self/cgroup', 'utf8')
-      .split('\n')
-      .find((one) => one.startsWith('0::') || one.includes(':name=systemd:'));
-    const parts = (line?.slice(line.lastIndexOf(':') + 1) ?? '').split('/');
-    return parts.reverse().find((part) => /\.(service|scope)$/.test(part)) ?? null;
+    // On a host with both hierarchies either may be the one that the manager uses; the other then says `/`.
+    return (
+      readFileSync('/proc/self/cgroup', 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('0::') || line.includes(':name=systemd:'))
+        .flatMap((line) =>
+          line
+            .slice(line.lastIndexOf(':') + 1)
+            .split('/')
+            .reverse(),
+        )
+        .find((part) => /\.(service|scope)$/.test(part)) ?? null
+    );
   } catch {
     return null;
   }

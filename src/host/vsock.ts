@@ -1,10 +1,14 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import type { Usable } from './facts.ts';
+import type { HostFacts } from './facts.ts';
 
 const device = '/dev/vhost-vsock';
 
-/** Whether a guest can have a vsock device: the kernel's vhost-vsock opens for reading and writing. */
-export function probeVsock(): Usable<{ readonly device: string }> {
+/**
+ * Whether a guest can have a vsock device: the kernel's vhost-vsock was passed to us (`passed`), or opens for reading and
+ * writing.
+ */
+export function probeVsock(passed: number | null = null): HostFacts['vsock'] {
+  if (passed !== null) return { usable: true, device, passed };
   try {
     closeSync(openSync(device, constants.O_RDWR));
     return { usable: true, device };

@@ -70,7 +70,7 @@ export function observe(state: GuestState, { name, data }: QmpEvent): Observatio
       return {
         ...result(
           { ...state, panicked: true, run: action === 'run' ? state.run : 'paused' },
-          !state.panicked && warning('The kernel of the guest has panicked.'),
+          !state.panicked && { ...warning('The kernel of the guest has panicked.'), event: 'guest-panicked' },
         ),
         // `poweroff`: SHUTDOWN follows. `run`: somebody asked for that with --qemu-arg.
         end: action === 'pause',

@@ -5,11 +5,12 @@ import { UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { Connections } from '../host/connections.ts';
-import type { HostFacts } from '../host/facts.ts';
 import { findCredentials } from '../host/credentials.ts';
+import type { HostFacts } from '../host/facts.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
 import type { ManagerChoice } from '../host/manager-kind.ts';
+import { nothingPassed, type PassedDevices } from '../host/passed.ts';
 import { probeQemu } from '../host/qemu.ts';
 import { probeServiceManager } from '../host/service-manager.ts';
 import { splitWords } from '../host/split-words.ts';
@@ -33,6 +34,8 @@ export interface FactSources {
   readonly connections: Connections;
   /** Which of the child's programs runs here. */
   readonly flavour: Flavour;
+  /** Devices that the service manager has opened for us. */
+  readonly passed?: PassedDevices | undefined;
 }
 
 /**
@@ -45,7 +48,7 @@ export async function gatherFacts(
   machine: string,
   environment: Environment,
   cache: FileFactCache,
-  { choice, connections, flavour }: FactSources,
+  { choice, connections, flavour, passed = nothingPassed }: FactSources,
 ): Promise<HostFacts> {
   const path = environment['PATH'] ?? defaultPath;
   const architecture = qemuArchitecture();
@@ -53,7 +56,9 @@ export async function gatherFacts(
   const home = environment['HOME'] ?? '/root';
   const { image, linux, firmware } = settings;
   const [kvm, qemu, swtpm, manager, found, named, imageFacts, kernel, initrds] = await Promise.all([
-    settings.kvm === false ? { usable: false as const, reason: '--kvm=no was given' } : probeKvm({ cache }),
+    settings.kvm === false
+      ? { usable: false as const, reason: '--kvm=no was given' }
+      : probeKvm({ cache, passed: passed.kvm }),
     probeQemu({ cache, path, architecture }),
     settings.tpm === false
       ? { usable: false as const, reason: '--tpm=no was given' }
@@ -83,7 +88,7 @@ export async function gatherFacts(
     machineSeed: seed,
     runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,
-    vsock: probeVsock(),
+    vsock: probeVsock(passed.vhostVsock),
     qemu,
     swtpm,
     manager,

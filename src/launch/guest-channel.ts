@@ -11,8 +11,6 @@ const connectionLimit = 16;
 const connectionTime = 10_000;
 
 export interface GuestChannelOptions {
-  /** Our end of the serial port; the channel closes it. */
-  readonly serial: Readable | null;
   /** Where the guest's systemd connects to, and the guest's CID: nobody else is listened to. The channel closes it. */
   readonly vsock: { readonly listener: VsockListener; readonly cid: number } | null;
   readonly receive: (message: GuestMessage) => void;
@@ -28,15 +26,25 @@ export class GuestChannel implements Disposable {
   readonly #options: GuestChannelOptions;
   readonly #acceptor: Disposable | null;
   readonly #connections = new Map<DescriptorStream, NodeJS.Timeout>();
-  /** Settles when the serial port has given all that was written to it, which is after QEMU's end. */
-  readonly drained: Promise<void>;
+  #serial: Readable | null = null;
+  #drained: Promise<void> = Promise.resolve();
 
   constructor(options: GuestChannelOptions) {
     this.#options = options;
-    const { serial, vsock } = options;
-    this.drained = serial === null ? Promise.resolve() : this.#read(serial);
+    const { vsock } = options;
     this.#acceptor =
       vsock === null ? null : acceptConnections(vsock.listener.fd, (fd) => this.#accept(fd, vsock.cid));
+  }
+
+  /** Our end of the serial port; the channel closes it. */
+  listenTo(serial: Readable): void {
+    this.#serial = serial;
+    this.#drained = this.#read(serial);
+  }
+
+  /** Settles when the serial port has given all that was written to it, which is after QEMU's end. */
+  get drained(): Promise<void> {
+    return this.#drained;
   }
 
   #accept(fd: number, cid: number): void {
@@ -76,7 +84,7 @@ export class GuestChannel implements Disposable {
 
   [Symbol.dispose](): void {
     this.#acceptor?.[Symbol.dispose]();
-    this.#options.serial?.destroy();
+    this.#serial?.destroy();
     for (const [connection, late] of this.#connections) {
       clearTimeout(late);
       connection.destroy();

@@ -44,11 +44,13 @@ export class Registration {
             cause: error,
           });
         }
-        // Ours is the lock of the name, so another machine of ours can only be one that is on its way out.
+        // Ours is the lock of the name, so another machine of ours can only be that of a supervisor which was killed.
         const service = await this.#serviceOfTaken();
         if (service !== this.#plan.fields.service || performance.now() > end) {
           throw new NameTakenError(this.#plan.fields.name, service, error);
         }
+        // machined keeps one for as long as its unit is active, and ours is, after a restart with --keep-unit.
+        await this.#forget();
         await sleep(50, undefined, { signal });
       }
     }
@@ -58,6 +60,10 @@ export class Registration {
   async unregister(): Promise<void> {
     if (!this.#registered) return;
     this.#registered = false;
+    await this.#forget();
+  }
+
+  async #forget(): Promise<void> {
     const { name } = this.#plan.fields;
     try {
       if (this.#plan.via === 'varlink') {

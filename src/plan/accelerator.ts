@@ -31,7 +31,11 @@ export function planAccelerator(
   }
   if (settings.kvm !== false && reason === null) {
     const x86 = facts.architecture === 'x86_64';
-    return { name: 'kvm', properties: {}, cpu: x86 ? `host,${hyperVEnlightenments}` : 'host' };
+    return {
+      name: 'kvm',
+      properties: passedDevice(facts, qemu, draft),
+      cpu: x86 ? `host,${hyperVEnlightenments}` : 'host',
+    };
   }
   if (settings.kvm === 'auto') {
     draft.warning(
@@ -54,5 +58,24 @@ function emulatedProcessor(facts: HostFacts, qemu: QemuFacts): string {
 function kvmObstacle(facts: HostFacts, qemu: QemuFacts): string | null {
   if (!facts.kvm.usable) return facts.kvm.reason;
   if (!qemu.accelerators.includes('kvm')) return `${qemu.binary} was built without KVM`;
+  if (facts.kvm.passed?.opens === false && !takesDevice(qemu)) {
+    return `QEMU ${qemu.version.join('.')} cannot use the descriptor of ${facts.kvm.device} that was passed (8.2 and newer can), and there is no permission to open it`;
+  }
   return null;
+}
+
+/** The KVM device by the descriptor that was passed to us, where there is one. */
+function passedDevice(facts: HostFacts, qemu: QemuFacts, draft: Draft): Properties {
+  const passed = facts.kvm.usable ? facts.kvm.passed : undefined;
+  if (passed === undefined) return {};
+  if (takesDevice(qemu)) return { device: draft.fdSet({ kind: 'inherit', source: passed.fd }, 'kvm') };
+  draft.notice(
+    `QEMU ${qemu.version.join('.')} cannot use the descriptor of KVM that was passed (8.2 and newer can) and opens the device itself.`,
+  );
+  return {};
+}
+
+/** `-accel kvm,device=` (qemu(1)), which knows /dev/fdset/N. */
+function takesDevice({ version: [major, minor] }: QemuFacts): boolean {
+  return major > 8 || (major === 8 && minor >= 2);
 }

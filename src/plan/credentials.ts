@@ -88,7 +88,10 @@ export function planCredentials(
   );
   const size =
     settings.smbios11.reduce((sum, text) => sum + Buffer.byteLength(text), 0) +
-    credentials.reduce((sum, { name, source }) => sum + 64 + name.length + sizeOf(source, facts) * (4 / 3), 0);
+    credentials.reduce(
+      (sum, { name, source }) => sum + 64 + name.length + sizeOf(source, facts) * (4 / 3),
+      0,
+    );
   // SMBIOS 3 has no such limit, but not every old guest knows it.
   if (size > smallTableLimit && facts.architecture === 'x86_64')
     draft.machineProperties['smbios-entry-point-type'] = '64';

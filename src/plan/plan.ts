@@ -17,7 +17,7 @@ export type PlannedDescriptor = { readonly target: number } & (
   | { readonly kind: 'copy'; readonly path: string }
   /** One end of a socket pair; the run keeps the other one. */
   | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' }
-  /** A descriptor of ours: the user's terminal. */
+  /** A descriptor of ours: the user's terminal, a device that was passed to us. */
   | { readonly kind: 'inherit'; readonly source: number }
   /** An anonymous file with `prefix` and what `source` gives: credentials, which neither argv nor any file may show. */
   | {
@@ -156,6 +156,11 @@ export interface PlannedLock {
 export interface Notice {
   readonly level: 'notice' | 'warning';
   readonly text: string;
+  /**
+   * What in the machine's life it tells of, for those who read the journal with a program. `shutdown`: the machine was
+   * asked to end, or the request goes one step further.
+   */
+  readonly event?: 'shutdown' | 'auxiliary-died' | 'guest-panicked';
 }
 
 /**

@@ -10,12 +10,12 @@ export function planVsock(settings: Settings, facts: HostFacts, draft: Draft, pc
   if (settings.vsock === false) return null;
   if (!facts.vsock.usable && settings.vsock === 'auto') return null;
   if (!facts.vsock.usable) throw new HostError(`--vsock=yes cannot be met: ${facts.vsock.reason}`);
-  const fd = draft.descriptor({
-    kind: 'file',
-    path: facts.vsock.device,
-    access: 'read-write',
-    identity: null,
-  });
+  const { device, passed } = facts.vsock;
+  const fd = draft.descriptor(
+    passed === undefined
+      ? { kind: 'file', path: device, access: 'read-write', identity: null }
+      : { kind: 'inherit', source: passed },
+  );
   const cid = vsockCid(facts);
   draft.devices.push({
     driver: 'vhost-vsock-pci',

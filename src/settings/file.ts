@@ -68,9 +68,10 @@ function* logicalLines(content: Buffer, path: string): Iterable<{ line: number; 
       continue;
     }
     begun = null;
-    if (current.text !== '') yield { line: current.line, text: current.text.trimEnd() };
+    const whole = current.text.trim();
+    if (whole !== '') yield { line: current.line, text: whole };
   }
-  if (begun !== null && begun.text.trim() !== '') yield { line: begun.line, text: begun.text.trimEnd() };
+  if (begun !== null && begun.text.trim() !== '') yield { line: begun.line, text: begun.text.trim() };
 }
 
 function textLines(content: Buffer, path: string): string[] {

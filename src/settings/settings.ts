@@ -22,7 +22,15 @@ const statePath = z.union([
   z.object({ path: z.string().check(z.minLength(1)) }),
 ]);
 
-export { consoleModes, firmwareKeywords, imageFormats, managerNames, scopeInterfaces, settingsFileModes, sshKeyTypes };
+export {
+  consoleModes,
+  firmwareKeywords,
+  imageFormats,
+  managerNames,
+  scopeInterfaces,
+  settingsFileModes,
+  sshKeyTypes,
+};
 
 const bytes = z.number().check(z.int(), z.positive());
 

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { execaSync } from 'execa';
 import { asset } from '../../src/assets.ts';
+import { manDefinitions } from '../../src/cli/documentation.ts';
+import { journalFields, lifecycle } from '../../src/cli/lifecycle.ts';
 import { renderMan } from '../../src/cli/man.ts';
 import { sections } from '../../src/cli/options/option.ts';
 import { options } from '../../src/cli/options.ts';
@@ -142,5 +144,37 @@ suite('markup', () => {
       '\\fBt\\fR \\fIX Y\\fR',
       'd SOME_NAME_X',
     ]);
+  });
+});
+
+suite('vmspawn@.service(8)', () => {
+  const name = 'vmspawn@.service.8';
+  const service = renderMan(
+    readFileSync(asset('man', `${name}.md`), 'utf8'),
+    options,
+    '1.2.3',
+    name,
+    manDefinitions,
+  );
+
+  test('groff and mandoc have nothing to say about it', () => {
+    const { stdout, stderr } = execaSync('groff', ['-ww', '-man', '-Tascii', '-rLL=100n'], {
+      input: service,
+    });
+    assert.equal(stderr, '');
+    assert.match(stdout, /VMSPAWN@\.SERVICE\(8\)/);
+    const lint = execaSync('mandoc', ['-Tlint', '-Wstyle'], { input: service, reject: false });
+    assert.equal(lint.stdout, '');
+  });
+
+  test('it lists every event with its ID and every field, and shows the command of the unit', () => {
+    for (const { id } of Object.values(lifecycle)) assert.ok(service.includes(id), id);
+    for (const field of Object.keys(journalFields)) assert.ok(service.includes(`${field}=`), field);
+    for (const kind of ['system', 'user']) {
+      const unit = readFileSync(asset('units', kind, 'vmspawn@.service'), 'utf8');
+      const [, words = ''] = /^ExecStart=@VMSPAWN@ (.*)$/m.exec(unit) ?? [];
+      const shown = words.replace(`--${kind} `, '').replace('%i', 'NAME').replaceAll('-', '\\-');
+      assert.ok(service.includes(`vmspawn ${shown}`), shown);
+    }
   });
 });

@@ -24,6 +24,7 @@ const withoutKey = [
   'no-pager',
   'help',
   'version',
+  'clean-up',
 ];
 
 function camelCase(name: string): string {

@@ -7,7 +7,7 @@ import type { HostFacts } from '../../src/host/facts.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import { renderArguments } from '../../src/qemu/arguments.ts';
-import type { SettingsInput } from '../../src/settings/settings.ts';
+import type { Settings, SettingsInput } from '../../src/settings/settings.ts';
 import * as hosts from './hosts.ts';
 import { managed, settings } from './hosts.ts';
 
@@ -47,6 +47,20 @@ const cases: { readonly [name: string]: Case } = {
       ...withKvm,
       qemu: { ...qemuOf(withKvm), accelerators: ['tcg'] },
     },
+  },
+  'kvm-passed': {
+    host: { ...forky, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: false } } },
+  },
+  'kvm-passed-old-qemu': {
+    host: { ...withKvm, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: true } } },
+  },
+  'kvm-passed-old-qemu-closed': {
+    host: { ...withKvm, kvm: { usable: true, device: '/dev/kvm', passed: { fd: 4, opens: false } } },
+    settings: { kvm: true },
+  },
+  'vsock-passed': {
+    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5 } },
+    settings: { vsock: true },
   },
   'vsock-yes': { host: forky, settings: { vsock: true } },
   'vsock-yes-missing': { host: debian12, settings: { vsock: true } },
@@ -213,7 +227,73 @@ const cases: { readonly [name: string]: Case } = {
     },
   },
   user: { host: { ...debian12, identity: bare.identity } },
+  credentials: {
+    host: {
+      ...debian12,
+      loadedCredentials: [
+        { name: 'file', kind: 'file', path: '/etc/secret,1', size: 100 },
+        { name: 'socket', kind: 'socket', path: '/run/secret.sock', size: null },
+      ],
+    },
+    settings: {
+      credentials: [
+        secret('set', 'value'),
+        load('file', '/etc/secret,1'),
+        load('socket', '/run/secret.sock'),
+      ],
+      smbios11: ['io.systemd.stub.kernel-cmdline-extra=quiet'],
+    },
+  },
+  'credentials-aarch64': { host: arm, settings: { credentials: [secret('set', 'value')], smbios11: ['a'] } },
+  'credentials-aarch64-direct': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, credentials: [secret('set', 'value')], notifyReady: true },
+  },
+  'credentials-aarch64-direct-long-name': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, credentials: [secret('a'.repeat(29), 'value')] },
+  },
+  'credentials-aarch64-direct-smbios11': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, smbios11: ['a'] },
+  },
+  'credentials-bios': {
+    host: debian12,
+    settings: { firmware: 'bios', credentials: [secret('set', 'value')] },
+  },
+  'credentials-ours-replaced': {
+    host: debian12,
+    settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
+  },
+  'credentials-too-large': {
+    host: debian12,
+    settings: { credentials: [secret('a', 'x'.repeat(1024 ** 2))] },
+  },
+  'smbios11-too-many': {
+    host: debian12,
+    settings: { smbios11: Array.from({ length: 254 }, (_, index) => `string ${index}`) },
+  },
+  'notify-ready-auto-kvm': { host: withKvm, settings: { notifyReady: 'auto' } },
+  'notify-ready-yes-bios-aarch64': {
+    host: arm,
+    settings: { firmware: 'bios', tpm: false, notifyReady: true },
+  },
+  'notify-ready-auto-bios-aarch64': { host: arm, settings: { firmware: 'bios', tpm: false } },
+  'vsock-auto': { host: { ...forky, sshProxy: true } },
+  'vsock-no': { host: forky, settings: { vsock: false } },
+  'vsock-no-ssh-key': { host: forky, settings: { passSshKey: false } },
+  'ssh-key-yes': { host: debian12, settings: { passSshKey: true, sshKeyType: 'rsa' } },
+  'headless-no-vsock': { host: debian12, settings: { console: 'headless', notifyReady: true } },
 };
+
+function secret(name: string, value: string): Settings['credentials'][number] {
+  const base64 = Buffer.from(value).toString('base64');
+  return { name, source: { kind: 'secret', base64 }, fromFile: false };
+}
+
+function load(name: string, path: string): Settings['credentials'][number] {
+  return { name, source: { kind: 'load', path }, fromFile: false };
+}
 
 function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
   assert.ok(host.qemu.usable);

@@ -21,6 +21,7 @@ suite('grammar', () => {
     'a repeated key': ['[A]\nX=1\nX=2', '2 [A] X=1', '3 [A] X=2'],
     'quotes stay': ['[A]\nX="a" \'b\'', '2 [A] X="a" \'b\''],
     'a continued line': ['[A]\nX=a\\\n  b\\\nc\nY=1', '2 [A] X=a b c', '5 [A] Y=1'],
+    'a continued line that begins with nothing': ['[A]\n\\\nX=1', '2 [A] X=1'],
     'a comment inside a continued line': ['[A]\nX=a\\\n# no\n; no\nb', '2 [A] X=a b'],
     'an empty line ends a continued one': ['[A]\nX=a\\\n\nY=1', '2 [A] X=a', '4 [A] Y=1'],
     'a continued line at the end': ['[A]\nX=a\\', '2 [A] X=a'],

@@ -76,7 +76,8 @@ export const credentialOptions: readonly Option[] = [
     harmless: true,
     effect: setting((settings, value, place) => {
       // The words of a command line are decoded already; what was no UTF-8 has become this character.
-      if (value.includes('\ufffd') || /\p{Surrogate}/u.test(value)) throw refuse(place, value, 'is not UTF-8');
+      if (value.includes('\ufffd') || /\p{Surrogate}/u.test(value))
+        throw refuse(place, value, 'is not UTF-8');
       if (value.includes('\0')) throw refuse(place, value, 'holds a NUL character');
       settings.smbios11 = value === '' ? [] : [...settings.smbios11, value];
     }),
@@ -89,7 +90,7 @@ export const credentialOptions: readonly Option[] = [
     help: 'Make an SSH key that opens the guest',
     man: [
       "Whether a new SSH key pair is made for this run. The private key lies in the machine's runtime directory, for its owner only, and goes with the machine; the public one is passed as the credential `ssh.ephemeral-authorized_keys-all`, which systemd 256 and newer in the guest accepts for logins over AF_VSOCK. The command for a login is shown at the start. Default: `yes` where the machine has a vsock device, else `no`.",
-      "With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest writes it to `/root/.ssh/authorized_keys` when there is no such file, and it stays there.",
+      'With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest writes it to `/root/.ssh/authorized_keys` when there is no such file, and it stays there.',
     ],
     key: 'PassSshKey',
     harmless: true,

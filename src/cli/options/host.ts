@@ -61,13 +61,12 @@ export const hostOptions: readonly Option[] = [
   {
     name: 'vsock',
     oldNames: [{ name: 'qemu-vsock' }],
-    hidden: true,
     argument: tristateArgument,
     group: 'Host',
-    since: '0.1',
+    since: '0.3',
     help: 'Give the machine a vsock device',
     man: [
-      'Whether the machine gets an AF_VSOCK device. `auto`, the default, takes one if `/dev/vhost-vsock` can be opened.',
+      'Whether the machine gets an AF_VSOCK device, by which the guest says that it is ready and one can log in by SSH. `auto`, the default, gives it one if `/dev/vhost-vsock` can be opened; `yes` insists on one.',
     ],
     key: 'Vsock',
     effect: setting((settings, value, place) => {

@@ -79,7 +79,7 @@ export interface Option {
   readonly effect: Effect;
 }
 
-export type Action = 'help' | 'version';
+export type Action = 'help' | 'version' | 'clean-up';
 
 export type Effect =
   | { readonly kind: 'action'; readonly action: Action }

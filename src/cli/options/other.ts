@@ -39,4 +39,17 @@ export const otherOptions: readonly Option[] = [
     key: null,
     effect: { kind: 'action', action: 'version' },
   },
+  {
+    name: 'clean-up',
+    hidden: true,
+    argument: null,
+    group: 'Other',
+    since: '0.1',
+    help: 'Remove what a killed machine has left behind',
+    man: [
+      'Removes the runtime directory of the machine that `--machine=` names, unless the machine runs. For `ExecStopPost=` of its service.',
+    ],
+    key: null,
+    effect: { kind: 'action', action: 'clean-up' },
+  },
 ];

@@ -438,6 +438,7 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
   ],
   smbios11: [
     { words: ['-s', 'a=b,c', '--smbios11=\u00e4'], settings: { smbios11: ['a=b,c', '\u00e4'] } },
+    { words: ['--smbios11=a', '--smbios11=b;c'], settings: { smbios11: ['a', 'b;c'] } },
     { words: ['-sa', '--smbios11=', '-sb'], settings: { smbios11: ['b'] } },
     { words: ['--smbios11=\ufffd'], error: '--smbios11=\ufffd is not UTF-8.' },
     { words: ['--smbios11=a\0'], error: 'holds a NUL character.' },

@@ -33,6 +33,8 @@ suite('vmspawn(1)', () => {
       'DESCRIPTION',
       'OPTIONS',
       'KERNEL COMMAND LINE',
+      'CREDENTIALS',
+      'READINESS',
       'KEYS',
       'SIGNALS',
       'UNITS',

@@ -57,6 +57,7 @@ export interface SpawnOptions {
   passSshKey?: boolean;
   sshKeyType?: 'ed25519' | 'ecdsa' | 'rsa';
   vsock?: Tristate;
+  vsockCid?: number;
   notifyReady?: Tristate;
   /** `stream`: `vm.console` is the guest's console. `headless`: there is none. */
   console?: 'stream' | 'headless';

@@ -8,7 +8,6 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['image-disk-type', null],
   ['discard-disk', null],
   ['grow-image', 'G'],
-  ['vsock-cid', null],
   ['coco', null],
   ['network-tap', 'n'],
   ['private-users', null],

@@ -58,5 +58,6 @@ export function defaultSettings(): Settings {
     smbios11: [],
     passSshKey: null,
     sshKeyType: 'ed25519',
+    vsockCid: null,
   };
 }

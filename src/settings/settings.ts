@@ -127,6 +127,8 @@ export const settingsSchema = z.object({
   /** null: where the machine has a vsock device. */
   passSshKey: z._default(z.nullable(z.boolean()), null),
   sshKeyType: z._default(z.enum(sshKeyTypes), 'ed25519'),
+  /** null: made from the machine's name. */
+  vsockCid: z._default(z.nullable(z.number().check(z.int(), z.minimum(3), z.maximum(0xfffffffe))), null),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;

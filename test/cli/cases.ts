@@ -443,6 +443,15 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--smbios11=\ufffd'], error: '--smbios11=\ufffd is not UTF-8.' },
     { words: ['--smbios11=a\0'], error: 'holds a NUL character.' },
   ],
+  'vsock-cid': [
+    { words: ['--vsock-cid=3'], settings: { vsockCid: 3 } },
+    { words: ['--vsock-cid=0xFFFFFFFE'], settings: { vsockCid: 4294967294 } },
+    { words: ['--vsock-cid=3', '--vsock-cid='], settings: {} },
+    ...['2', '4294967295', '0xffffffff', '-3', '3.5', '1e3', 'x', '0x'].map((number) => ({
+      words: [`--vsock-cid=${number}`],
+      error: `--vsock-cid=${number} is no CID from 3 to 4294967294.`,
+    })),
+  ],
   'pass-ssh-key': [
     { words: ['--pass-ssh-key=yes'], settings: { passSshKey: true } },
     { words: ['--pass-ssh-key=no'], settings: { passSshKey: false } },

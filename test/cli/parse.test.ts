@@ -203,6 +203,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     smbios11: fc.array(fc.stringMatching(/^[a-z=,;\u00e4\u{1f600}]{1,9}$/u)),
     passSshKey: fc.option(fc.boolean()),
     sshKeyType: fc.constantFrom('ed25519', 'ecdsa', 'rsa'),
+    vsockCid: fc.option(fc.integer({ min: 3, max: 0xfffffffe })),
   },
   { noNullPrototype: true },
 );
@@ -264,6 +265,7 @@ function render(settings: Settings): string[] {
   for (const text of settings.smbios11) give('smbios11', text);
   give('pass-ssh-key', settings.passSshKey);
   give('ssh-key-type', settings.sshKeyType);
+  give('vsock-cid', settings.vsockCid);
   return [...words, '--', ...settings.kernelCommandLine];
 }
 

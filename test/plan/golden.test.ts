@@ -280,6 +280,8 @@ const cases: { readonly [name: string]: Case } = {
   },
   'notify-ready-auto-bios-aarch64': { host: arm, settings: { firmware: 'bios', tpm: false } },
   'vsock-auto': { host: { ...forky, sshProxy: true } },
+  'vsock-cid': { host: forky, settings: { vsockCid: 42 } },
+  'vsock-cid-missing': { host: debian12, settings: { vsockCid: 42 } },
   'vsock-no': { host: forky, settings: { vsock: false } },
   'vsock-no-ssh-key': { host: forky, settings: { passSshKey: false } },
   'ssh-key-yes': { host: debian12, settings: { passSshKey: true, sshKeyType: 'rsa' } },

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { FileError, InterruptedError } from '../errors.ts';
-import { credentialLimit } from '../plan/credentials.ts';
+import { credentialLimit, smbiosLimit, tooMuch } from '../plan/credentials.ts';
 import type { CredentialSource, MadeText, PlannedDescriptor } from '../plan/plan.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { connectUnix } from '../sys/unix-connect.ts';
@@ -13,7 +13,7 @@ export type MadeTexts = { readonly [what in MadeText]?: string };
 
 /**
  * The contents of the plan's anonymous files, by their numbers: credentials with what their files and sockets give.
- * Throws FileError naming the credential, InterruptedError.
+ * Throws FileError naming the credential, UsageError where sockets gave more than there is room for, InterruptedError.
  */
 export async function readCredentials(
   descriptors: readonly PlannedDescriptor[],
@@ -29,6 +29,9 @@ export async function readCredentials(
       return [target, Buffer.concat([Buffer.from(prefix), encoded])] as const;
     }),
   );
+  const strings = entries.filter((_, index) => memory[index]?.prefix !== '');
+  const size = strings.reduce((sum, [, content]) => sum + content.length, 0);
+  if (size > smbiosLimit) throw tooMuch(size);
   return new Map(entries);
 }
 

@@ -13,8 +13,11 @@ export const credentialLimit = 1024 ** 2;
 /** Strings of one SMBIOS structure are counted in a byte. */
 const stringLimit = 255;
 
-/** SMBIOS 2.1 tables end at 65535 bytes; the other structures are in there too. */
-const smallTableLimit = 60_000;
+/**
+ * SMBIOS 2.1 tables end at 65535 bytes; the other structures are in there too. SMBIOS 3 has no such limit, but under OVMF a
+ * guest with systemd-stub then hangs.
+ */
+export const smbiosLimit = 60_000;
 
 /** Names in fw_cfg end at 55 characters (FW_CFG_MAX_FILE_PATH less the final NUL). */
 const fwCfgNameLimit = 55;
@@ -92,9 +95,7 @@ export function planCredentials(
       (sum, { name, source }) => sum + 64 + name.length + sizeOf(source, facts) * (4 / 3),
       0,
     );
-  // SMBIOS 3 has no such limit, but not every old guest knows it.
-  if (size > smallTableLimit && facts.architecture === 'x86_64')
-    draft.machineProperties['smbios-entry-point-type'] = '64';
+  if (size > smbiosLimit) throw tooMuch(Math.ceil(size));
   return {
     kernel,
     smbios11Files: [
@@ -111,6 +112,14 @@ export function planCredentials(
     ],
     fwCfg: [],
   };
+}
+
+/** `size` in bytes, as it stands in SMBIOS tables. */
+export function tooMuch(size: number): UsageError {
+  return new UsageError(
+    `Credentials and SMBIOS strings take ${size} bytes in the SMBIOS tables, which have room for ${smbiosLimit}`,
+    { hint: 'A credential takes four bytes for three.' },
+  );
 }
 
 function withoutSmbios(
@@ -157,11 +166,7 @@ function withoutSmbios(
 }
 
 function checkSum(credentials: readonly PlannedCredential[], facts: HostFacts): void {
-  // A socket's size shows only when it is read.
-  const sum = credentials.reduce(
-    (sum, { source }) => sum + (source.kind === 'socket' ? 0 : sizeOf(source, facts)),
-    0,
-  );
+  const sum = credentials.reduce((sum, { source }) => sum + sizeOf(source, facts), 0);
   if (sum > credentialLimit) {
     throw new UsageError(`The credentials have ${sum} bytes in sum, systemd in the guest takes 1 MiB`);
   }
@@ -177,7 +182,8 @@ function sizeOf(source: CredentialSource, facts: HostFacts): number {
     case 'file':
       return facts.loadedCredentials.find(({ path }) => path === source.path)?.size ?? credentialLimit;
     case 'socket':
-      return credentialLimit;
+      // Shows only when it is read (launch/credentials.ts).
+      return 0;
     case 'made':
       return 1024;
   }

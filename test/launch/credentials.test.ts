@@ -72,6 +72,12 @@ test('1 MiB is a credential, more is not', async () => {
   await assert.rejects(content({ kind: 'socket', path: socket }), /Credential x has more than 1 MiB/);
 });
 
+test('more than SMBIOS tables hold is refused as soon as it is known', async () => {
+  const base64 = (length: number) => Buffer.alloc(length).toString('base64');
+  await content({ kind: 'secret', base64: base64(44_000) }, 'base64');
+  await assert.rejects(content({ kind: 'secret', base64: base64(45_000) }, 'base64'), /room for 60000/);
+});
+
 test('what is gone, or is no file, is named', async () => {
   using directory = temporaryDirectory();
   for (const source of [

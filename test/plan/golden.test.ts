@@ -265,6 +265,10 @@ const cases: { readonly [name: string]: Case } = {
     host: debian12,
     settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
   },
+  'credentials-more-than-smbios': {
+    host: debian12,
+    settings: { credentials: [secret('a', 'x'.repeat(45_000))] },
+  },
   'credentials-too-large': {
     host: debian12,
     settings: { credentials: [secret('a', 'x'.repeat(1024 ** 2))] },

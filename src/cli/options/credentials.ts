@@ -46,7 +46,7 @@ export const credentialOptions: readonly Option[] = [
     since: '0.3',
     help: 'Pass a credential from a file or socket; repeatable',
     man: [
-      'As `--set-credential=`, with the value read from a file as the machine starts, at most 1 MiB. If _PATH_ is an AF_UNIX stream socket, a connection is made and read to its end. Without a slash it is the name of a credential that vmspawn itself was given by its service manager (`$CREDENTIALS_DIRECTORY`), or of a file in `/etc/credstore`, `/run/credstore` or `/usr/lib/credstore`, the first of them that is there. An empty value clears the list.',
+      'As `--set-credential=`, with the value read from a file as the machine starts; see CREDENTIALS for how large it may be. If _PATH_ is an AF_UNIX stream socket, a connection is made and read to its end. Without a slash it is the name of a credential that vmspawn itself was given by its service manager (`$CREDENTIALS_DIRECTORY`), or of a file in `/etc/credstore`, `/run/credstore` or `/usr/lib/credstore`, the first of them that is there. An empty value clears the list.',
       '    vmspawn --image=debian.raw --load-credential=passwd.hashed-password.root:./root.hash',
     ],
     key: 'LoadCredential',

@@ -13,20 +13,31 @@ const patience = { kvm: 90_000, tcg: 300_000 } as const;
 const unit = 'vmspawn-ready.service';
 
 /**
+ * A shell command for a unit that writes `line` to the port. By the kernel's name for it, because udev may not have made
+ * its link yet; the driver's module may come later still.
+ */
+function writing(line: string): string {
+  return (
+    `/bin/sh -c 'i=0; while [ $$i -lt 30 ]; do for port in /sys/class/virtio-ports/*; do ` +
+    `if [ "$$(cat $$port/name)" = ${notifyPort} ]; then echo ${line} >/dev/$$(basename $$port); exit 0; fi; done; ` +
+    `sleep 1; i=$$((i+1)); done'`
+  );
+}
+
+/**
  * Says READY=1 once the system is up and, on the way down, with which status the guest's systemd was told to end.
  * For the guest's systemd from 256 on (systemd.extra-unit.*).
  */
 const unitText = `[Unit]
 Description=Tell the host that the system is up
 After=multi-user.target
-ConditionPathExists=/dev/virtio-ports/${notifyPort}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-TimeoutSec=60s
-ExecStart=/bin/sh -c 'echo READY=1 >/dev/virtio-ports/${notifyPort}'
-ExecStop=-/bin/sh -c 'echo EXIT_STATUS=$$(systemctl show --property=ExitCode --value) >/dev/virtio-ports/${notifyPort}'
+TimeoutSec=90s
+ExecStart=${writing('READY=1')}
+ExecStop=-${writing('EXIT_STATUS=$$(systemctl show --property=ExitCode --value)')}
 `;
 
 export interface ReadinessInput {

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { copyImage, debianImage } from '../guests.ts';
 import { Datagrams } from '../sys/datagrams.ts';
-import { leftovers, processes, Run, scratch } from './harness.ts';
+import { leftovers, processes, Run, scratch, until } from './harness.ts';
 
-/** Looks at what it was given, once the system is up, and ends it with a status. */
+/** Once the system is up, tells over the ready channel what it was given, and ends the machine with a status. */
 const probe = `[Unit]
 After=vmspawn-ready.service
 SuccessAction=exit
@@ -16,9 +16,10 @@ SuccessActionExitStatus=42
 [Service]
 Type=oneshot
 ImportCredential=probe.*
-StandardOutput=file:/dev/hvc0
-ExecStart=/bin/sh -c 'cd "$$CREDENTIALS_DIRECTORY"; for name in *; do echo "$$name: $$(sha256sum <"$$name")."; done'
-ExecStart=/bin/sh -c 'grep -c probe-string /sys/firmware/dmi/entries/11-0/raw | sed s/^/strings:/'
+ExecStart=/bin/sh -c 'cd "$$CREDENTIALS_DIRECTORY"; \\
+    port=$$(grep -l org.vmspawn.notify /sys/class/virtio-ports/*/name); \\
+    echo STATUS=$$(sha256sum probe.* | cut -c-16,65-) $$(grep -c probe-string /sys/firmware/dmi/entries/11-0/raw) \\
+    >/dev/$$(basename $$(dirname $$port))'
 `;
 
 test('a guest gets its credentials, its word reaches the manager, its exit status is ours', {
@@ -50,39 +51,55 @@ test('a guest gets its credentials, its word reaches the manager, its exit statu
       '--set-credential=probe.set:line\\n\\x00\\xff',
       `--load-credential=probe.file:${file}`,
       `--load-credential=probe.socket:${socket}`,
-      `--set-credential=systemd.extra-unit.probe.service:${probe}`,
+      `--set-credential=systemd.extra-unit.probe.service:${probe.replaceAll('\\', '\\\\')}`,
       '--smbios11=probe-string',
       'systemd.wants=probe.service',
     ],
     { NOTIFY_SOCKET: manager.address },
   );
-  for (const [name, value] of Object.entries(values)) {
-    const hash = createHash('sha256').update(value).digest('hex');
-    await run.seen(new RegExp(`${name}: ${hash}  -\\.`));
-    if (name !== 'probe.file') continue;
-    // While the guest has them, nobody else can see them.
-    const [qemu] = processes(/guest=told,/);
-    assert.ok(qemu !== undefined);
-    const argv = readFileSync(`/proc/${qemu}/cmdline`, 'latin1');
-    assert.match(argv, /type=11,path=\/proc\/self\/fd\/\d+/);
-    for (const secret of [
-      values['probe.socket'],
-      Buffer.from(values['probe.socket']).toString('base64'),
-      'probe-',
-    ]) {
-      assert.ok(!argv.includes(secret), secret);
-    }
-    for (const name of readdirSync('/run/vmspawn/told', { recursive: true, encoding: 'utf8' })) {
-      assert.ok(!lstatSync(join('/run/vmspawn/told', name)).isFile(), name);
-    }
-  }
+  const texts: string[] = [];
+  const told = (pattern: RegExp) => {
+    texts.push(...manager.texts());
+    return texts.findIndex((text) => pattern.test(text));
+  };
+  let over = false;
+  run.ended.then(
+    () => {
+      over = true;
+    },
+    () => {},
+  );
+
+  await until(() => over || told(/booting/) !== -1);
+  // While the guest has them, nobody else can see them.
+  const [qemu] = processes(/guest=told,/);
+  assert.ok(qemu !== undefined, run.stderr);
+  const argv = readFileSync(`/proc/${qemu}/cmdline`, 'latin1');
+  assert.match(argv, /type=11,path=\/proc\/self\/fd\/\d+/);
+  const secret = values['probe.socket'];
+  for (const text of [
+    secret,
+    Buffer.from(secret).toString('base64'),
+    'probe-string',
+    'io.systemd.credential',
+  ])
+    assert.ok(!argv.includes(text), text);
+  for (const name of readdirSync('/run/vmspawn/told', { recursive: true, encoding: 'utf8' }))
+    assert.ok(!lstatSync(join('/run/vmspawn/told', name)).isFile(), name);
+
   const end = await run.ended;
   server.close();
-  assert.match(end.stdout, /strings:1/);
-  assert.equal(end.code, 42, end.stderr);
-  const texts = manager.texts();
-  const at = (pattern: RegExp) => texts.findIndex((text) => pattern.test(text));
-  assert.ok(at(/booting/) >= 0 && at(/booting/) < at(/READY=1/), texts.join('\n--\n'));
-  assert.ok(at(/READY=1/) < at(/EXIT_STATUS=42/), texts.join('\n--\n'));
+  const all = (count = told(/EXIT_STATUS=/)) =>
+    `${count}: ${texts.join('\n--\n')}\n${end.stdout.slice(-2000)}`;
+  const hashes = Object.entries(values).map(
+    ([name, value]) => `${createHash('sha256').update(value).digest('hex').slice(0, 16)} ${name}`,
+  );
+  assert.ok(told(/EXIT_STATUS=/) > told(/^READY=1$|\nREADY=1$/), all());
+  assert.ok(told(/^READY=1$|\nREADY=1$/) > told(/booting/), all());
+  assert.ok(
+    texts.some((text) => text === `STATUS=Guest: ${hashes.join(' ')} 1`),
+    `${hashes.join(' ')} is not in ${all()}`,
+  );
+  assert.equal(end.code, 42, `${end.stderr}\n${all()}`);
   assert.deepEqual(leftovers('told', directory.path), []);
 });

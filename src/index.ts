@@ -65,6 +65,16 @@ export interface SpawnOptions {
   extraDrive?: string | readonly string[];
   qemuArg?: readonly string[];
   shutdownTimeout?: string | number;
+  /** `ID:VALUE`, with the escapes of C in the value. */
+  setCredential?: readonly string[];
+  /** `ID:PATH` */
+  loadCredential?: readonly string[];
+  smbios11?: readonly string[];
+  passSshKey?: boolean;
+  sshKeyType?: 'ed25519' | 'ecdsa' | 'rsa';
+  vsock?: Tristate;
+  vsockCid?: number;
+  notifyReady?: Tristate;
   /** `stream`: `vm.console` is the guest's console. `headless`: there is none. */
   console?: 'stream' | 'headless';
   kernelCommandLine?: readonly string[];
@@ -72,6 +82,8 @@ export interface SpawnOptions {
   signal?: AbortSignal;
   /** What the program would print beside the guest's own words. */
   onNotice?: (notice: Notice) => void;
+  /** What the guest says that it does now (sd_notify(3), STATUS=), made printable. */
+  onStatus?: (text: string) => void;
 }
 
 /** A running virtual machine. Disposal powers it off (the shutdown ladder of vmspawn(1)) and waits until it is gone. */
@@ -80,7 +92,10 @@ export interface VirtualMachine extends AsyncDisposable {
   /** PID of QEMU. */
   readonly pid: number;
   readonly plan: Plan;
-  /** Settles when the machine's processors run; the word of the guest itself is not available yet. */
+  /**
+   * Settles when the machine counts as ready (`notifyReady`): by the word of the guest, or without one. Rejects with a
+   * QemuError when the machine has ended before.
+   */
   readonly ready: Promise<void>;
   /** Settles when the machine is gone and everything has been cleaned up. Never rejects: the outcome has the error. */
   readonly exited: Promise<Outcome>;
@@ -105,6 +120,7 @@ export async function spawn(options: SpawnOptions): Promise<VirtualMachine> {
     environment,
     signal: options.signal ?? new AbortController().signal,
     notice: (notice) => options.onNotice?.(notice),
+    status: (text) => options.onStatus?.(text),
   });
   return virtualMachine(machine);
 }
@@ -114,7 +130,7 @@ function virtualMachine(machine: RunningMachine): VirtualMachine {
     name: machine.plan.machine,
     pid: machine.pid,
     plan: machine.plan,
-    ready: Promise.resolve(),
+    ready: machine.ready,
     exited: machine.exited,
     console: machine.console,
     powerOff() {
@@ -135,6 +151,7 @@ function commandLine(options: SpawnOptions): string[] {
     kernelCommandLine = [],
     signal: _signal,
     onNotice: _onNotice,
+    onStatus: _onStatus,
     console = 'stream',
     ...rest
   } = options;

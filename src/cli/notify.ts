@@ -20,6 +20,8 @@ export class ManagerNotifier implements Disposable {
   readonly #address: string;
   #stopping = false;
   #exiting = false;
+  /** The guest has said something of itself. */
+  #said = false;
   #extending: NodeJS.Timeout | undefined;
 
   constructor(environment: Environment) {
@@ -32,14 +34,30 @@ export class ManagerNotifier implements Disposable {
     this.#extend(startLimit);
   }
 
-  /** The machine's processors run. */
-  ready(machine: RunningMachine): void {
-    this.#stopExtending();
+  /** The machine's processors run; for how long its guest may take to become ready is in the plan. */
+  started({ plan, pid }: Pick<RunningMachine, 'plan' | 'pid'>): void {
+    const { guest, patience } = plan.readiness;
+    // Who insists on the guest's word leaves it to the unit how long to wait.
+    if (guest && patience !== null) this.#extend(patience + extension);
+    else this.#stopExtending();
     this.#send([
-      `STATUS=The machine ${machine.plan.machine} runs.`,
-      `X_VMSPAWN_LEADER_PID=${machine.pid}`,
-      'READY=1',
+      `STATUS=The machine ${plan.machine} ${guest ? 'is booting' : 'runs'}.`,
+      `X_VMSPAWN_LEADER_PID=${pid}`,
     ]);
+  }
+
+  /** The machine is ready. */
+  ready({ plan }: Pick<RunningMachine, 'plan'>): void {
+    if (this.#stopping) return;
+    this.#stopExtending();
+    this.#send([...(this.#said ? [] : [`STATUS=The machine ${plan.machine} runs.`]), 'READY=1']);
+  }
+
+  /** What the guest says that it does, which is as good as what we know. */
+  guestStatus(text: string): void {
+    if (this.#stopping) return;
+    this.#said = true;
+    this.#send([`STATUS=Guest: ${oneLine(text)}`]);
   }
 
   /** The event loop and QEMU's both go round. */

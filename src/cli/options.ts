@@ -1,4 +1,5 @@
 import { consoleOptions } from './options/console.ts';
+import { credentialOptions } from './options/credentials.ts';
 import { directoryOptions } from './options/directories.ts';
 import { executionOptions } from './options/execution.ts';
 import { firmwareOptions } from './options/firmware.ts';
@@ -18,6 +19,7 @@ export const options: readonly Option[] = [
   ...firmwareOptions,
   ...networkOptions,
   ...executionOptions,
+  ...credentialOptions,
   ...identityOptions,
   ...consoleOptions,
   ...managerOptions,

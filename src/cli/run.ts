@@ -62,10 +62,24 @@ export async function run(settings: Settings, environment: Environment): Promise
     notifier.starting();
     const warn = (text: string) => notice({ level: 'warning', text });
     const passed = takePassedDevices(environment, process.pid, warn);
-    machine = await startMachine({ settings, environment, signal: start.signal, passed, notice });
+    machine = await startMachine({
+      settings,
+      environment,
+      signal: start.signal,
+      passed,
+      notice,
+      status: (text) => notifier.guestStatus(text),
+    });
     messages.started(machine.plan.machine, machine.pid);
     if (start.signal.aborted) machine.requestShutdown('Signal received');
-    else notifier.ready(machine);
+    else {
+      const running = machine;
+      notifier.started(running);
+      running.ready.then(
+        () => notifier.ready(running),
+        () => {},
+      );
+    }
     // From here on the watchdog has nothing to watch.
     void machine.ended.then(() => notifier.stopping('The machine ends.', 0));
     using _rest = trimMemoryAtRest();

@@ -101,6 +101,15 @@ export interface ManagerFacts {
   readonly machined: Usable<MachinedFacts>;
 }
 
+/** A credential whose value is on this host. */
+export interface LoadedCredential {
+  readonly name: string;
+  readonly kind: 'file' | 'socket';
+  readonly path: string;
+  /** Bytes; null for a socket. */
+  readonly size: number | null;
+}
+
 /** Everything that this host offers and that a plan depends on. Gathered once (launch/facts.ts). */
 export interface HostFacts {
   /** As QEMU spells it: x86_64, aarch64. */
@@ -149,4 +158,8 @@ export interface HostFacts {
   readonly extraDrives: readonly ImageFacts[];
   /** The kernel lets us use io_uring. */
   readonly ioUring: boolean;
+  /** What --load-credential= names, found. */
+  readonly loadedCredentials: readonly LoadedCredential[];
+  /** ssh(1) finds its way to `vsock/CID` (systemd-ssh-proxy(1), systemd 256 and newer). */
+  readonly sshProxy: boolean;
 }

@@ -9,24 +9,29 @@ import { openOverlay } from './overlay.ts';
 /** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
 const initrdAlignment = 4;
 
+type SocketPurpose = (PlannedDescriptor & { kind: 'socketpair' })['purpose'];
+
 /** What was opened for QEMU, and our ends of the socket pairs. */
 export interface OpenedDescriptors extends AsyncDisposable {
   /** Numbers in QEMU, with ours. */
   readonly passed: readonly { readonly target: number; readonly fd: number }[];
   /** Our end of a socket pair; whoever takes it owns it. Null where the plan has none for this purpose. */
-  take(purpose: 'qmp' | 'console'): number | null;
+  take(purpose: SocketPurpose): number | null;
   /** Closes what QEMU has by now. */
   closePassed(): void;
 }
 
 /**
  * Opens everything that the plan hands to QEMU. All of it is opened before QEMU starts, by us, so that nothing can be
- * exchanged in between: a file whose device and inode are not those that were inspected is refused. Throws ImageError or
- * FileError naming the file.
+ * exchanged in between: a file whose device and inode are not those that were inspected is refused. `contents` are those
+ * of the anonymous files, by their numbers (credentials.ts). Throws ImageError or FileError naming the file.
  */
-export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDescriptors {
+export function openDescriptors(
+  planned: readonly PlannedDescriptor[],
+  contents: ReadonlyMap<number, Uint8Array>,
+): OpenedDescriptors {
   const passed: { target: number; fd: number }[] = [];
-  const ours = new Map<'qmp' | 'console', number>();
+  const ours = new Map<SocketPurpose, number>();
   const owned = new Set<number>();
   const keep = (fd: number): number => {
     owned.add(fd);
@@ -54,6 +59,9 @@ export function openDescriptors(planned: readonly PlannedDescriptor[]): OpenedDe
           break;
         case 'concatenation':
           passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor.paths)) });
+          break;
+        case 'memory':
+          passed.push({ target: descriptor.target, fd: keep(memory(descriptor, contents)) });
           break;
         case 'socketpair': {
           const [mine, theirs] = socketpair();
@@ -154,6 +162,17 @@ function concatenation(paths: readonly string[]): number {
     }
   }
   const fd = createMemfd('vmspawn:initrd', Buffer.concat(parts));
+  sealMemfd(fd);
+  return fd;
+}
+
+function memory(
+  { target, what }: PlannedDescriptor & { kind: 'memory' },
+  contents: ReadonlyMap<number, Uint8Array>,
+): number {
+  const content = contents.get(target);
+  if (content === undefined) throw new Error(`${what} was not read`);
+  const fd = createMemfd('vmspawn:credential', content);
   sealMemfd(fd);
   return fd;
 }

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { childCommand, type Flavour } from '../child/child-program.ts';
 import { ImageError, UsageError } from '../errors.ts';
 import { loadFirmware, searchFirmware } from '../firmware/search.ts';
 import type { FileFactCache } from '../host/cache.ts';
 import type { Connections } from '../host/connections.ts';
+import { findCredentials } from '../host/credentials.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
@@ -28,6 +29,9 @@ import { originalDescriptorLimit } from '../sys/limits.ts';
 import { isThrowAway } from './name.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** By it ssh(1) knows `vsock/CID`; systemd's package puts it there. */
+const sshProxyConfiguration = '/etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf';
 
 export interface FactSources {
   readonly choice: ManagerChoice;
@@ -115,6 +119,8 @@ export async function gatherFacts(
         : null,
     extraDrives,
     ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
+    loadedCredentials: findCredentials(settings.credentials, environment),
+    sshProxy: settings.passSshKey !== false && existsSync(sshProxyConfiguration),
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
-import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
+import { AuxiliaryError, HostError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
 import { chooseManager } from '../host/manager-kind.ts';
@@ -15,8 +15,12 @@ import { renderArguments } from '../qemu/arguments.ts';
 import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
+import { hostCid, listenVsock, type VsockListener } from '../sys/vsock.ts';
+import { readCredentials } from './credentials.ts';
 import { openDescriptors } from './descriptors.ts';
 import { gatherFacts } from './facts.ts';
+import { GuestChannel } from './guest-channel.ts';
+import { GuestWord } from './guest-word.ts';
 import { MachineLocks } from './locks.ts';
 import { MachineControl } from './machine-control.ts';
 import { nameMachine } from './name.ts';
@@ -33,6 +37,8 @@ export interface StartRequest {
   /** Devices that the service manager has opened for us. They stay the caller's. */
   readonly passed?: PassedDevices;
   notice(notice: Notice): void;
+  /** What the guest says that it does now (sd_notify(3), STATUS=), printable and short. */
+  status?(text: string): void;
 }
 
 /** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
@@ -118,10 +124,27 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   stack.use(control);
   // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
   if (plan.manager !== null) await control.open(plan.control);
-  await bothSettled(manager.enter(child, signal), prepareState(plan, request));
+  const { cid } = plan.readiness;
+  const vsock = cid === null ? null : { listener: listenForGuest(), cid };
+  const word = new GuestWord({
+    readiness: plan.readiness,
+    notice: request.notice,
+    status: (text) => request.status?.(text),
+  });
+  const channel = stack.use(new GuestChannel({ vsock, receive: (message) => word.receive(message) }));
+  stack.use(word);
+  let credentials: ReadonlyMap<number, Uint8Array> = new Map();
+  await allSettled(
+    manager.enter(child, signal),
+    prepareState(plan, request),
+    prepareCredentials(plan, vsock?.listener.port ?? null, signal).then((contents) => {
+      credentials = contents;
+    }),
+  );
   const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
-  return await enterQemu({ plan, child, manager, control, auxiliaries }, stack, request);
+  const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials };
+  return await enterQemu(parts, stack, request);
 }
 
 /**
@@ -158,8 +181,8 @@ async function makeManager(
   return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
 }
 
-/** Both to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */
-async function bothSettled(...actions: readonly Promise<void>[]): Promise<void> {
+/** All to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */
+async function allSettled(...actions: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(actions)).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
 }
@@ -189,26 +212,63 @@ async function prepareState(
   }
 }
 
+/** Where the guest's systemd reports to. Throws HostError. */
+function listenForGuest(): VsockListener {
+  try {
+    return listenVsock();
+  } catch (error) {
+    throw new HostError('Nothing can be heard over AF_VSOCK on this host', {
+      cause: error,
+      hint: 'Use --vsock=no.',
+    });
+  }
+}
+
+/** The SSH key, made, and every credential, read: contents of anonymous files by their numbers. */
+async function prepareCredentials(
+  { descriptors, machine, sshKey }: Plan,
+  port: number | null,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  let publicKey: string | undefined;
+  if (sshKey !== null) {
+    const { makeSshKey } = await import('./ssh-key.ts');
+    publicKey = await makeSshKey(sshKey, `vmspawn-${machine}`);
+  }
+  const made = {
+    ...(publicKey === undefined ? {} : { 'ssh-public-key': publicKey }),
+    ...(port === null ? {} : { 'notify-address': `vsock-stream:${hostCid}:${port}` }),
+  };
+  return await readCredentials(descriptors, made, signal);
+}
+
 interface Entering {
   readonly plan: Plan;
   readonly child: EarlyChild;
   readonly manager: Manager;
   readonly control: MachineControl;
   readonly auxiliaries: readonly RunningAuxiliary[];
+  readonly word: GuestWord;
+  readonly channel: GuestChannel;
+  readonly credentials: ReadonlyMap<number, Uint8Array>;
 }
 
 /** From a complete plan to processors that run: hand-over, QMP, `cont`. */
 async function enterQemu(
-  { plan, child, manager, control, auxiliaries }: Entering,
+  { plan, child, manager, control, auxiliaries, word, channel, credentials }: Entering,
   stack: DisposalStack,
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
-  const descriptors = stack.use(openDescriptors(plan.descriptors));
+  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials));
   let console: DescriptorStream | null = null;
   try {
     const qmpDescriptor = descriptors.take('qmp');
     if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
     const qmp = stack.use(new Qmp(new DescriptorStream(qmpDescriptor)));
+    const notifyDescriptor = descriptors.take('notify');
+    if (notifyDescriptor === null)
+      throw new Error('The plan has no socket pair for the guest to be heard by');
+    channel.listenTo(new DescriptorStream(notifyDescriptor, { allowHalfOpen: false }));
     const consoleDescriptor = descriptors.take('console');
     if (consoleDescriptor !== null) {
       // What is typed after QEMU has gone must not cost what it wrote before.
@@ -233,7 +293,17 @@ async function enterQemu(
     if (plan.manager === null) await control.open(plan.control);
     await qmp.negotiate({ signal, timeout: greetingTimeout });
     giveUpIf(signal);
-    const machine = new RunningMachine({ plan, child, qmp, console, auxiliaries, manager, notice });
+    const machine = new RunningMachine({
+      plan,
+      child,
+      qmp,
+      console,
+      auxiliaries,
+      manager,
+      word,
+      channel,
+      notice,
+    });
     await qmp.execute('cont', undefined, { signal });
     control.attach(machine.controlled);
     machine.supervise(stack.move());

@@ -8,6 +8,8 @@ import type { Notice, Plan } from '../plan/plan.ts';
 import type { QmpEvent } from '../qemu/messages.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { type GuestState, initialGuestState, observe } from './events.ts';
+import type { GuestChannel } from './guest-channel.ts';
+import type { GuestWord } from './guest-word.ts';
 import type { Outcome } from './outcome.ts';
 import { auxiliaryDeath, lastWords, qemuDeath, settledWithin } from './qemu-death.ts';
 import { ShutdownLadder } from './shutdown.ts';
@@ -25,6 +27,9 @@ export interface MachineParts {
   readonly console: Duplex | null;
   readonly auxiliaries: readonly RunningAuxiliary[];
   readonly manager: Pick<Manager, 'terminating'>;
+  /** What the guest says of itself, and the ways by which it does. */
+  readonly word: GuestWord;
+  readonly channel: Pick<GuestChannel, 'drained'>;
   notice(notice: Notice): void;
 }
 
@@ -43,6 +48,8 @@ export class RunningMachine implements AsyncDisposable {
   readonly console: Duplex | null;
   /** Settles when QEMU is gone, before the rest is cleaned up. Never rejects. */
   readonly ended: Promise<unknown>;
+  /** Settles when the machine counts as ready; rejects with a QemuError when it has ended before. */
+  readonly ready: Promise<void>;
   /** Settles when QEMU is gone and everything has been given back. Never rejects. */
   readonly exited: Promise<Outcome>;
   readonly #parts: MachineParts;
@@ -64,6 +71,7 @@ export class RunningMachine implements AsyncDisposable {
     this.pid = child.pid;
     this.console = parts.console;
     this.ended = child.exited;
+    this.ready = parts.word.ready;
     this.#ladder = new ShutdownLadder({
       qmp,
       kill: (signal) => child.kill(signal),
@@ -80,6 +88,7 @@ export class RunningMachine implements AsyncDisposable {
 
   /** From now on the machine looks after itself: takes over what `stack` owns and gives it back when QEMU is gone. */
   supervise(stack: DisposalStack): void {
+    this.#parts.word.started();
     for (const auxiliary of this.#parts.auxiliaries) void this.#watch(auxiliary);
     void this.#finish(stack).then(this.#settle);
   }
@@ -154,6 +163,7 @@ export class RunningMachine implements AsyncDisposable {
 
   #observe(event: QmpEvent): void {
     const { state, notices, end } = observe(this.#guest, event);
+    if (event.name === 'RESET') this.#parts.word.reset();
     this.#guest = state;
     for (const notice of notices) this.#parts.notice(notice);
     if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
@@ -199,6 +209,10 @@ export class RunningMachine implements AsyncDisposable {
       error = qemuDeath(exit, lastWords(this.#parts.child), 'ended');
     }
     if (error !== null && status === 0) status = 1;
+    // What the guest wrote last may still be on its way; the other side is gone, so that it comes to an end.
+    await settledWithin(this.#parts.channel.drained, qemuLag);
+    const said = this.#parts.word.exitStatus;
+    if (error === null && !forced && said !== null) status = said;
     try {
       await stack[Symbol.asyncDispose]();
       this.#ladder[Symbol.dispose]();

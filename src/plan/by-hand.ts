@@ -112,6 +112,8 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
         `exec ${target}<${merged}`,
       ];
     }
+    case 'memory':
+      return memory(descriptor, runtimeDirectory);
     case 'overlay': {
       const directory = quoteWord(descriptor.directories.at(-1) ?? '/var/tmp');
       return [
@@ -129,6 +131,35 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
   }
 }
 
+/** Files for a moment only, in a directory that nobody else can enter; what is secret is asked for by a variable. */
+function memory(descriptor: PlannedDescriptor & { kind: 'memory' }, runtimeDirectory: string): string[] {
+  const { target, what, prefix, encoding, source } = descriptor;
+  const file = quoteWord(join(runtimeDirectory, `memory-${target}`));
+  const encode = encoding === 'base64' ? ' | base64 -w0' : '';
+  const lines = [`# ${what.replaceAll('\n', ' ')}`];
+  let value: string;
+  switch (source.kind) {
+    case 'made':
+      // Of the run itself, with nobody here to make it; the argument is left out too (configurationByHand).
+      return [];
+    case 'text':
+      value = `printf %s ${quoteWord(source.text)}${encode}`;
+      break;
+    case 'secret':
+      lines.push(`: "\${SECRET_${target}:?Set it to the value, which is left out here}"`);
+      value = `printf %s "$SECRET_${target}"${encode}`;
+      break;
+    case 'file':
+      value = `cat -- ${quoteWord(source.path)}${encode}`;
+      break;
+    case 'socket':
+      value = `socat -u UNIX-CONNECT:${quoteWord(source.path)} -${encode}`;
+      break;
+  }
+  const before = prefix === '' ? '' : `printf %s ${quoteWord(prefix)}; `;
+  return [...lines, `{ ${before}${value}; } >${file}`, `exec ${target}<${file}`, `rm ${file}`];
+}
+
 /** The same machine with what only a supervisor can have exchanged for what a shell can give. */
 function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
   const { configuration } = plan.qemu;
@@ -141,6 +172,8 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
   const chardevs = configuration.chardevs.map((chardev): Chardev => {
     const purpose = 'fd' in chardev ? purposes.get(chardev.fd) : undefined;
     if (purpose === 'qmp') return { id: chardev.id, backend: 'socket', path: qmpSocket, server: true };
+    // Nobody listens.
+    if (purpose === 'notify') return { id: chardev.id, backend: 'null' };
     if (purpose !== 'console') return chardev;
     terminal = chardev.id;
     return { id: chardev.id, backend: 'stdio', signal: false, mux: true };
@@ -155,9 +188,16 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
     if (ifname === undefined) return netdev;
     return { type: 'tap', id: netdev.id, ifname, script: 'no', downscript: 'no' };
   });
+  const made = plan.descriptors.flatMap((descriptor) =>
+    descriptor.kind === 'memory' && descriptor.source.kind === 'made'
+      ? [`/proc/self/fd/${descriptor.target}`]
+      : [],
+  );
   return {
     ...configuration,
     netdevs,
+    smbios11Files: configuration.smbios11Files.filter((path) => !made.includes(path)),
+    fwCfg: configuration.fwCfg.filter(({ file }) => !made.includes(file)),
     chardevs,
     monitors:
       terminal === null

@@ -47,6 +47,7 @@ export class Draft {
     this.notices.push({ level: 'warning', text });
   }
 
+  /** For the guest's systemd. How it travels is decided at the end (plan/credentials.ts). */
   credential(credential: PlannedCredential): void {
     this.credentials.push(credential);
   }

@@ -9,7 +9,7 @@ import type { ChosenFirmware } from './firmware.ts';
 import { rootWords } from './root-words.ts';
 
 /** COMMAND_LINE_SIZE of the kernel: 2048 on x86 and arm64, a byte of it for the end. */
-const commandLineLimit = 2048;
+export const commandLineLimit = 2048;
 
 /** Strings by which systemd-stub and systemd-boot take further command line words (SMBIOS type 11). */
 const stubWords = ['io.systemd.stub.kernel-cmdline-extra=', 'io.systemd.boot.kernel-cmdline-extra='];

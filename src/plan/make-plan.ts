@@ -6,6 +6,7 @@ import type { Settings } from '../settings/settings.ts';
 import { planAccelerator } from './accelerator.ts';
 import { auxiliaryUnits } from './auxiliary-units.ts';
 import { planConsole } from './console.ts';
+import { addUserCredentials, canTellGuest, planCredentials } from './credentials.ts';
 import { planDirectories } from './directories.ts';
 import { diskImages, planGrowth } from './disk-images.ts';
 import { Draft } from './draft.ts';
@@ -19,7 +20,9 @@ import { planManager, sliceOf } from './manager.ts';
 import { planNetwork } from './network.ts';
 import { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
+import { planReadiness } from './readiness.ts';
 import { checkScopeOptions } from './scope-options.ts';
+import { planSshKey } from './ssh.ts';
 import { planTpm } from './tpm.ts';
 import { planVsock } from './vsock.ts';
 
@@ -57,20 +60,23 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   planDrives(disks, settings, facts, qemu, draft, pci);
   const vsockCid = planVsock(settings, facts, draft, pci);
   const directories = planDirectories(settings, facts, qemu, runtimeDirectory, draft, pci);
-  if (draft.guestMounts.length > 0) {
-    const text = renderFstab(draft.guestMounts);
-    draft.credential({ name: 'fstab.extra', source: { kind: 'text', text } });
-  }
+  addUserCredentials(settings, facts, draft);
+  if (draft.guestMounts.length > 0) addGuestMounts(draft);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
-  if (settings.notifyReady === true) {
-    draft.notice('Ready means here that the machine runs; word from the guest itself is not available yet.');
-  }
-
-  draft.devices.push(...pci.spares());
 
   const uuid = settings.uuid ?? machineUuid(facts);
   const control = join(runtimeDirectory, 'control');
-  const manager = planManager({ settings, facts, machine, uuid, vsockCid, runtimeDirectory, control });
+  const sshKey = planSshKey(settings, facts, machine, vsockCid, runtimeDirectory, draft);
+  const manager = planManager({
+    settings,
+    facts,
+    machine,
+    uuid,
+    vsockCid,
+    runtimeDirectory,
+    control,
+    sshKey,
+  });
   const scope = manager?.scope ?? null;
   // What the manager starts must see our files; in our own unit daemons are our children.
   const managed = manager !== null && scope !== null && facts.manager.usable && facts.manager.sameMounts;
@@ -80,6 +86,19 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   }));
   for (const path of [control, ...auxiliaries.map(({ socket }) => socket.path)])
     checkSocketPath(path, machine);
+  const readiness = planReadiness(
+    {
+      settings,
+      accelerator: accelerator.name,
+      tellable: canTellGuest(facts, firmware),
+      system: facts.image !== null || facts.tree !== null,
+      cid: vsockCid,
+    },
+    draft,
+    pci,
+  );
+  const told = planCredentials(settings, facts, firmware, kernel, draft);
+  draft.devices.push(...pci.spares());
 
   const configuration: QemuConfiguration = {
     name: machine,
@@ -90,7 +109,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     smp: { cpus: settings.cpus },
     memory: settings.ram,
     bios: firmware.bios,
-    kernel,
+    kernel: told.kernel,
     smbios11: draft.smbios11,
     display: settings.console === 'gui' ? 'gtk' : 'none',
     sandbox: planSandbox(settings, qemu, draft),
@@ -105,6 +124,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     devices: draft.devices,
     paused: true,
     extra: [...settings.qemuArguments, ...facts.extraQemuArguments],
+    smbios11Files: told.smbios11Files,
+    fwCfg: told.fwCfg,
   };
   const nvram = firmware.nvram;
   const tpmState = tpm?.state ?? null;
@@ -125,9 +146,21 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     console,
     descriptorLimit: facts.identity.descriptorLimit,
     shutdownTimeout: settings.shutdownTimeout,
-    notifyReady: settings.notifyReady ?? true,
     growth,
+    readiness,
+    sshKey,
   };
+}
+
+/** --bind= reaches the guest as lines of its fstab; a whole fstab of the user's would take its place. */
+function addGuestMounts(draft: Draft): void {
+  const name = 'fstab.extra';
+  if (draft.credentials.some((credential) => credential.name === name)) {
+    throw new UsageError(`The credential ${name} cannot be given together with --bind= or --bind-ro=`, {
+      hint: 'They put their mounts into it; mount what else is wanted by a unit (systemd.extra-unit.*).',
+    });
+  }
+  draft.credential({ name, source: { kind: 'text', text: renderFstab(draft.guestMounts) } });
 }
 
 function requireQemu(facts: HostFacts): QemuFacts {

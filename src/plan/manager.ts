@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { HostError, UsageError } from '../errors.ts';
 import type { HostFacts, ManagerFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { PlannedManager, PlannedRegistration, PlannedUnit } from './plan.ts';
+import type { PlannedManager, PlannedRegistration, PlannedSshKey, PlannedUnit } from './plan.ts';
 import { unitProperty } from './unit-properties.ts';
 import { machineUnitName, property } from './units.ts';
 
@@ -26,6 +26,7 @@ export interface ManagerInput {
   readonly vsockCid: number | null;
   readonly runtimeDirectory: string;
   readonly control: string;
+  readonly sshKey: PlannedSshKey | null;
 }
 
 /**
@@ -90,7 +91,7 @@ function withoutManager(settings: Settings, reason: string): null {
 }
 
 function planRegistration(input: ManagerInput, manager: ManagerFacts): PlannedRegistration | null {
-  const { settings, facts, machine, uuid, vsockCid, control } = input;
+  const { settings, facts, machine, uuid, vsockCid, control, sshKey } = input;
   if (settings.register === false) return null;
   const { machined } = manager;
   if (!machined.usable) {
@@ -110,7 +111,8 @@ function planRegistration(input: ManagerInput, manager: ManagerFacts): PlannedRe
       id: uuid.replaceAll('-', ''),
       service: 'vmspawn',
       class: 'vm',
-      ...(vsockCid === null ? {} : { vSockCid: vsockCid }),
+      ...(vsockCid === null ? {} : { vSockCid: vsockCid, sshAddress: `vsock/${vsockCid}` }),
+      ...(vsockCid === null || sshKey === null ? {} : { sshPrivateKeyPath: sshKey.path }),
       ...(machined.controlAddress ? { controlAddress: control } : {}),
       ...(settings.askPassword && facts.terminal.interactive ? { allowInteractiveAuthentication: true } : {}),
     },

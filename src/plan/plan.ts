@@ -1,6 +1,6 @@
 import type { UnitProperty } from '../dbus/property.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
-import type { ConsoleMode } from '../settings/settings.ts';
+import type { ConsoleMode, SshKeyType } from '../settings/settings.ts';
 
 /** A file that the run opens and hands to QEMU under a descriptor number that the plan chose. */
 export type PlannedDescriptor = { readonly target: number } & (
@@ -25,10 +25,56 @@ export type PlannedDescriptor = { readonly target: number } & (
   /** A TAP interface of the host, made unless it is there. */
   | { readonly kind: 'tap'; readonly interface: string }
   /** One end of a socket pair; the run keeps the other one. */
-  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' }
+  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' }
   /** A descriptor of ours: the user's terminal, a device that was passed to us. */
   | { readonly kind: 'inherit'; readonly source: number }
+  /** An anonymous file with `prefix` and what `source` gives: credentials, which neither argv nor any file may show. */
+  | {
+      readonly kind: 'memory';
+      /** In words, for messages: `Credential x`. */
+      readonly what: string;
+      readonly prefix: string;
+      readonly encoding: 'plain' | 'base64';
+      readonly source: CredentialSource;
+    }
 );
+
+/** Where the value of a credential comes from. */
+export type CredentialSource =
+  /** Written by us; nothing in it is secret. */
+  | { readonly kind: 'text'; readonly text: string }
+  /** The user's, and shown to nobody. */
+  | { readonly kind: 'secret'; readonly base64: string }
+  /** Read when the machine starts: a file, or a Unix socket to its end. */
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'socket'; readonly path: string }
+  /** Known when the machine starts: the public half of its SSH key, the address that its systemd reports to. */
+  | { readonly kind: 'made'; readonly what: MadeText };
+
+export type MadeText = 'ssh-public-key' | 'notify-address';
+
+/** Something that the guest's systemd is given under a name (systemd.system-credentials(7)). */
+export interface PlannedCredential {
+  readonly name: string;
+  readonly source: CredentialSource;
+}
+
+/** An SSH key pair made for this run: the private half in a file, the public one in a credential. */
+export interface PlannedSshKey {
+  readonly type: SshKeyType;
+  /** Of the private key. */
+  readonly path: string;
+}
+
+/** When the machine counts as ready, and how the guest's word reaches us. */
+export interface PlannedReadiness {
+  /** Only after the guest has said so; otherwise as soon as its processors run. */
+  readonly guest: boolean;
+  /** Milliseconds after which a guest without a word counts as ready all the same; null waits for ever. */
+  readonly patience: number | null;
+  /** CID of the guest, whose systemd speaks to us over AF_VSOCK; null where only the serial port is left. */
+  readonly cid: number | null;
+}
 
 /** State that outlives a run, or is made for it; made before anything is started, each under a lock of its own. */
 export interface PlannedNvram {
@@ -46,16 +92,6 @@ export interface PlannedTpmState {
   readonly setup: string | null;
   /** The machine cannot run without a TPM. */
   readonly required: boolean;
-}
-
-/** What the guest is told under a name (systemd.system-credentials(7)). */
-export interface PlannedCredential {
-  readonly name: string;
-  readonly source:
-    | { readonly kind: 'text'; readonly text: string }
-    | { readonly kind: 'secret'; readonly text: string }
-    | { readonly kind: 'file'; readonly path: string }
-    | { readonly kind: 'socket'; readonly path: string };
 }
 
 /** What a daemon beside QEMU must be able to do; it is denied what is not said here. */
@@ -111,6 +147,8 @@ export interface PlannedRegistration {
     readonly service: string;
     readonly class: 'vm';
     readonly vSockCid?: number;
+    readonly sshAddress?: string;
+    readonly sshPrivateKeyPath?: string;
     readonly controlAddress?: string;
     readonly allowInteractiveAuthentication?: boolean;
   };
@@ -187,7 +225,8 @@ export interface Plan {
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };
   /** Milliseconds that the guest gets to power itself off; null is for ever. */
   readonly shutdownTimeout: number | null;
-  readonly notifyReady: boolean;
   /** Bytes that the image's file is enlarged to before anything else; null leaves it alone. */
   readonly growth: { readonly path: string; readonly identity: string; readonly size: number } | null;
+  readonly readiness: PlannedReadiness;
+  readonly sshKey: PlannedSshKey | null;
 }

@@ -34,6 +34,8 @@ export function renderArguments(configuration: QemuConfiguration): string[] {
   for (const netdev of configuration.netdevs) add('-netdev', json(netdev));
   for (const device of configuration.devices) add('-device', json(device));
   for (const value of configuration.smbios11) add('-smbios', list(null, { type: 11, value }));
+  for (const path of configuration.smbios11Files) add('-smbios', list(null, { type: 11, path }));
+  for (const { name, file } of configuration.fwCfg) add('-fw_cfg', list(null, { name, file }));
   if (configuration.bios !== null) add('-bios', configuration.bios);
   if (kernel !== null) {
     add('-kernel', kernel.image);

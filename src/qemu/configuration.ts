@@ -90,4 +90,8 @@ export interface QemuConfiguration {
   readonly paused: boolean;
   /** The user's own words, last. */
   readonly extra: readonly string[];
+  /** Files with one SMBIOS type 11 string each, for what must not be seen in argv. */
+  readonly smbios11Files: readonly string[];
+  /** Files that the guest's kernel finds under names below opt/ (docs/specs/fw_cfg.rst). */
+  readonly fwCfg: readonly { readonly name: string; readonly file: string }[];
 }

@@ -13,6 +13,7 @@ export const managerNames = ['auto', 'system', 'user', 'none'] as const;
 export const settingsFileModes = ['yes', 'no', 'override', 'trusted'] as const;
 export const scopeInterfaces = ['auto', 'varlink', 'dbus'] as const;
 export const firmwareKeywords = ['auto', 'uefi', 'bios', 'none', 'list', 'describe'] as const;
+export const sshKeyTypes = ['ed25519', 'ecdsa', 'rsa'] as const;
 
 /** The longest time in milliseconds that one timer of Node holds; a longer one fires at once. */
 export const longestTimer = 2 ** 31 - 1;
@@ -40,7 +41,7 @@ export function defaultSettings(): Settings {
     initrd: [],
     console: 'interactive',
     network: [],
-    notifyReady: null,
+    notifyReady: 'auto',
     qemuArguments: [],
     manager: 'auto',
     slice: null,
@@ -64,5 +65,10 @@ export function defaultSettings(): Settings {
     growImage: null,
     ephemeral: false,
     ports: [],
+    credentials: [],
+    smbios11: [],
+    passSshKey: null,
+    sshKeyType: 'ed25519',
+    vsockCid: null,
   };
 }

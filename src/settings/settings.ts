@@ -9,6 +9,7 @@ import {
   networkKinds,
   scopeInterfaces,
   settingsFileModes,
+  sshKeyTypes,
 } from './defaults.ts';
 
 /** yes, no, or `auto`: what systemd calls a tri-state. */
@@ -32,6 +33,7 @@ export {
   networkKinds,
   scopeInterfaces,
   settingsFileModes,
+  sshKeyTypes,
 };
 
 const port = z.number().check(z.int(), z.positive(), z.maximum(65535));
@@ -81,8 +83,8 @@ export const settingsSchema = z.object({
   console: z._default(z.enum(consoleModes), 'interactive'),
   /** The network interfaces, each kind at most once, in the order in which they were asked for. */
   network: z._default(z.array(z.enum(networkKinds)), []),
-  /** null: not said; the default then is yes, without the notice that an explicit yes gets. */
-  notifyReady: z._default(z.nullable(z.boolean()), null),
+  /** When the machine counts as ready: by the guest's word, as soon as it runs, or by what is known of the guest. */
+  notifyReady: z._default(tristate, 'auto'),
   qemuArguments: z._default(z.array(z.string()), []),
   manager: z._default(z.enum(managerNames), 'auto'),
   /** Unit name with its suffix; null: machine.slice of the manager's own. */
@@ -155,6 +157,29 @@ export const settingsSchema = z.object({
     ),
     [],
   ),
+  /** What the guest's systemd is given, in the order given; no name is there twice. */
+  credentials: z._default(
+    z.array(
+      z.object({
+        name: z.string().check(z.minLength(1)),
+        source: z.union([
+          z.object({ kind: z.literal('secret'), base64: z.string() }),
+          /** An absolute path, or the name of a credential on this host. */
+          z.object({ kind: z.literal('load'), path: z.string().check(z.minLength(1)) }),
+        ]),
+        /** Said by the settings file, not by the command line. */
+        fromFile: z.boolean(),
+      }),
+    ),
+    [],
+  ),
+  /** SMBIOS type 11 strings. */
+  smbios11: z._default(z.array(z.string().check(z.minLength(1))), []),
+  /** null: where the machine has a vsock device. */
+  passSshKey: z._default(z.nullable(z.boolean()), null),
+  sshKeyType: z._default(z.enum(sshKeyTypes), 'ed25519'),
+  /** null: made from the machine's name. */
+  vsockCid: z._default(z.nullable(z.number().check(z.int(), z.minimum(3), z.maximum(0xfffffffe))), null),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -164,4 +189,5 @@ export type ImageFormat = (typeof imageFormats)[number];
 export type DiskType = (typeof diskTypes)[number];
 export type ExtraDrive = Settings['extraDrives'][number];
 export type ForwardedPort = Settings['ports'][number];
+export type SshKeyType = (typeof sshKeyTypes)[number];
 export type StatePath = Settings['tpmState'];

@@ -18,6 +18,18 @@ function features(include: string[], exclude: string[], list = false): Partial<S
   return { firmwareFeatures: { include, exclude, list } };
 }
 
+function secret(name: string, value: string): Settings['credentials'][number] {
+  return {
+    name,
+    source: { kind: 'secret', base64: Buffer.from(value).toString('base64') },
+    fromFile: false,
+  };
+}
+
+function load(name: string, path: string): Settings['credentials'][number] {
+  return { name, source: { kind: 'load', path }, fromFile: false };
+}
+
 /** By option; every option must be here. The working directory is /work/dir. */
 export const cases: { readonly [option: string]: readonly Case[] } = {
   image: [
@@ -390,8 +402,9 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
   'notify-ready': [
     { words: ['--notify-ready=yes'], settings: { notifyReady: true } },
     { words: ['--notify-ready=no'], settings: { notifyReady: false } },
-    { words: ['--notify-ready='], error: '--notify-ready= is neither yes nor no.' },
-    { words: ['--notify-ready=auto'], error: '--notify-ready=auto is neither yes nor no.' },
+    { words: ['--notify-ready=no', '--notify-ready='], settings: {} },
+    { words: ['--notify-ready=yes', '--notify-ready=auto'], settings: {} },
+    { words: ['--notify-ready=soon'], error: '--notify-ready=soon is neither yes, no nor auto.' },
   ],
   'shutdown-timeout': [
     { words: ['--shutdown-timeout=30'], settings: { shutdownTimeout: 30_000 } },
@@ -527,6 +540,71 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--version', '--help'], action: 'version' },
     { words: ['--version=1'], error: 'Option --version takes no argument, but got 1.' },
   ],
+  'set-credential': [
+    { words: ['--set-credential=a:b'], settings: { credentials: [secret('a', 'b')] } },
+    {
+      words: ['--set-credential', 'a.b:c:d', '--set-credential=e f:'],
+      settings: { credentials: [secret('a.b', 'c:d'), secret('e f', '')] },
+    },
+    { words: ['--set-credential=a:\\x41\\n\\033'], settings: { credentials: [secret('a', 'A\n\x1b')] } },
+    { words: ['--set-credential=a:b', '--set-credential='], settings: {} },
+    { words: ['--set-credential=a'], error: '--set-credential= has no colon between ID and value.' },
+    ...['', '..', 'a/b', 'a\n', '\u00e4', 'a'.repeat(256)].map((name) => ({
+      words: [`--set-credential=${name}:b`],
+      error: 'has an ID that is no credential name.',
+    })),
+    {
+      words: ['--set-credential=a:\\q'],
+      error: '--set-credential=a has a value with an escape that is none of C.',
+    },
+    {
+      words: [`--set-credential=a:${'x'.repeat(1024 ** 2 + 1)}`],
+      error: '--set-credential=a has a value of more than 1 MiB.',
+    },
+    { words: ['--set-credential=a:b', '--set-credential=a:c'], error: '--set-credential=a is given twice.' },
+    { words: ['--load-credential=a:b', '--set-credential=a:c'], error: '--set-credential=a is given twice.' },
+  ],
+  'load-credential': [
+    { words: ['--load-credential=a:/b'], settings: { credentials: [load('a', '/b')] } },
+    { words: ['--load-credential=a:./b'], settings: { credentials: [load('a', '/work/dir/b')] } },
+    { words: ['--load-credential=a:b/c:d'], settings: { credentials: [load('a', '/work/dir/b/c:d')] } },
+    { words: ['--load-credential=a:b'], settings: { credentials: [load('a', 'b')] } },
+    { words: ['--load-credential=a:b', '--load-credential='], settings: {} },
+    {
+      words: ['--set-credential=a:b', '--load-credential='],
+      settings: { credentials: [secret('a', 'b')] },
+    },
+    { words: ['--load-credential=a'], error: '--load-credential= has no colon between ID and value.' },
+    { words: ['--load-credential=a:'], error: 'names neither a path nor a credential after the colon.' },
+    { words: ['--load-credential=a:b:c'], error: 'names neither a path nor a credential after the colon.' },
+    { words: ['--load-credential=a/b:c'], error: 'has an ID that is no credential name.' },
+  ],
+  smbios11: [
+    { words: ['-s', 'a=b,c', '--smbios11=\u00e4'], settings: { smbios11: ['a=b,c', '\u00e4'] } },
+    { words: ['--smbios11=a', '--smbios11=b;c'], settings: { smbios11: ['a', 'b;c'] } },
+    { words: ['-sa', '--smbios11=', '-sb'], settings: { smbios11: ['b'] } },
+    { words: ['--smbios11=\ufffd'], error: '--smbios11=\ufffd is not UTF-8.' },
+    { words: ['--smbios11=a\0'], error: 'holds a NUL character.' },
+  ],
+  'vsock-cid': [
+    { words: ['--vsock-cid=3'], settings: { vsockCid: 3 } },
+    { words: ['--vsock-cid=0xFFFFFFFE'], settings: { vsockCid: 4294967294 } },
+    { words: ['--vsock-cid=3', '--vsock-cid='], settings: {} },
+    ...['2', '4294967295', '0xffffffff', '-3', '3.5', '1e3', 'x', '0x'].map((number) => ({
+      words: [`--vsock-cid=${number}`],
+      error: `--vsock-cid=${number} is no CID from 3 to 4294967294.`,
+    })),
+  ],
+  'pass-ssh-key': [
+    { words: ['--pass-ssh-key=yes'], settings: { passSshKey: true } },
+    { words: ['--pass-ssh-key=no'], settings: { passSshKey: false } },
+    { words: ['--pass-ssh-key='], error: '--pass-ssh-key= is neither yes nor no.' },
+  ],
+  'ssh-key-type': [
+    { words: ['--ssh-key-type=rsa'], settings: { sshKeyType: 'rsa' } },
+    { words: ['--ssh-key-type=ecdsa', '--ssh-key-type='], settings: {} },
+    { words: ['--ssh-key-type=dsa'], error: '--ssh-key-type=dsa is none of ed25519, ecdsa, rsa.' },
+  ],
 };
 
 /** What belongs to no single option. */
@@ -558,7 +636,7 @@ export const grammarCases: readonly Case[] = [
   { words: ['--us'], settings: { manager: 'user' } },
   { words: ['--imgae=x'], error: 'Unknown option --imgae, the nearest known one is --image.' },
   { words: ['--consle'], error: 'Unknown option --consle, the nearest known one is --console.' },
-  { words: ['--vsokc=1'], error: 'Unknown option --vsokc.' },
+  { words: ['--vsokc=1'], error: 'Unknown option --vsokc, the nearest known one is --vsock.' },
   { words: ['--=x'], error: 'Unknown option --.' },
   { words: ['--Image=x'], error: 'Unknown option --Image, the nearest known one is --image.' },
   { words: ['-y'], error: 'Unknown option -y.' },

@@ -33,6 +33,8 @@ suite('vmspawn(1)', () => {
       'DESCRIPTION',
       'OPTIONS',
       'KERNEL COMMAND LINE',
+      'CREDENTIALS',
+      'READINESS',
       'KEYS',
       'SIGNALS',
       'UNITS',
@@ -78,7 +80,7 @@ suite('vmspawn(1)', () => {
   });
 
   test('every option that the text names exists', () => {
-    const named = [source, ...options.flatMap(({ man }) => man)].join('\n').matchAll(/--([a-z][a-z-]*)/g);
+    const named = [source, ...options.flatMap(({ man }) => man)].join('\n').matchAll(/--([a-z][a-z0-9-]*)/g);
     for (const [, name] of named)
       assert.ok(
         options.some((option) => option.name === name),

@@ -6,7 +6,13 @@ import type { RunningMachine } from '../../src/launch/running-machine.ts';
 import { SystemCallError } from '../../src/sys/koffi.ts';
 import { Datagrams } from '../sys/datagrams.ts';
 
-const machine = { plan: { machine: 'web' }, pid: 42 } as unknown as RunningMachine;
+/** A machine whose guest has so many milliseconds to say that it is ready; null: for ever; without: it need not. */
+function machineWith(patience?: number | null): RunningMachine {
+  const readiness = { guest: patience !== undefined, patience: patience ?? null, cid: null };
+  return { plan: { machine: 'web', readiness }, pid: 42 } as unknown as RunningMachine;
+}
+
+const machine = machineWith();
 
 /** A manager at an abstract address and a notifier that knows it. */
 function pair(): { manager: Datagrams; notifier: ManagerNotifier } {
@@ -22,8 +28,12 @@ test('a life: more time during the start, ready, stopping once, more time again,
   assert.deepEqual(manager.texts(), ['STATUS=The machine is being started.', 'EXTEND_TIMEOUT_USEC=30000000']);
   context.mock.timers.tick(20_000);
   assert.equal(manager.texts().length, 2);
+  notifier.started(machine);
   notifier.ready(machine);
-  assert.deepEqual(manager.texts(), ['STATUS=The machine web runs.\nX_VMSPAWN_LEADER_PID=42\nREADY=1']);
+  assert.deepEqual(manager.texts(), [
+    'STATUS=The machine web runs.\nX_VMSPAWN_LEADER_PID=42',
+    'STATUS=The machine web runs.\nREADY=1',
+  ]);
   context.mock.timers.tick(60_000);
   assert.deepEqual(manager.texts(), [], 'a machine that runs needs no more time');
   notifier.watchdog();
@@ -40,6 +50,42 @@ test('a life: more time during the start, ready, stopping once, more time again,
   notifier.exiting(0, null);
   assert.deepEqual(manager.texts(), ['STATUS=The machine has ended.\nEXIT_STATUS=0']);
   context.mock.timers.tick(30_000);
+  assert.deepEqual(manager.texts(), []);
+});
+
+test('a guest that may take its time gets it from the manager; one that must say it gets what the unit gives', (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  for (const [patience, asked] of [
+    [90_000, 3],
+    [null, 0],
+  ] as const) {
+    const { manager, notifier } = pair();
+    using _manager = manager;
+    using _notifier = notifier;
+    notifier.starting();
+    manager.texts();
+    notifier.started(machineWith(patience));
+    context.mock.timers.tick(20_000);
+    const texts = manager.texts();
+    assert.equal(texts.filter((text) => text.startsWith('EXTEND_TIMEOUT_USEC=')).length, asked);
+    assert.ok(texts.includes('STATUS=The machine web is booting.\nX_VMSPAWN_LEADER_PID=42'));
+    notifier.guestStatus('Startup finished\nREADY=1');
+    notifier.ready(machine);
+    assert.deepEqual(manager.texts(), ['STATUS=Guest: Startup finished READY=1', 'READY=1']);
+    context.mock.timers.tick(60_000);
+    assert.deepEqual(manager.texts(), []);
+  }
+});
+
+test('a machine that is being shut down is not said to be ready', () => {
+  const { manager, notifier } = pair();
+  using _manager = manager;
+  using _notifier = notifier;
+  notifier.started(machineWith(null));
+  notifier.stopping('x', 0);
+  manager.texts();
+  notifier.guestStatus('late');
+  notifier.ready(machine);
   assert.deepEqual(manager.texts(), []);
 });
 
@@ -88,7 +134,9 @@ test('no manager, and one that does not listen, are no reason to stop', () => {
   ]) {
     using notifier = new ManagerNotifier(environment);
     notifier.starting();
+    notifier.started(machine);
     notifier.ready(machine);
+    notifier.guestStatus('x');
     notifier.watchdog();
     notifier.stopping('x', null);
     notifier.exiting(1, new Error('x'));

@@ -162,7 +162,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     initrd: fc.array(path),
     console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
     network: fc.shuffledSubarray(['user', 'tap'] as const).map((kinds) => [...kinds]),
-    notifyReady: fc.option(fc.boolean()),
+    notifyReady: tristate,
     qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
     manager: fc.constantFrom('auto', 'system', 'user', 'none'),
     slice: fc.option(
@@ -218,6 +218,30 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
         { noNullPrototype: true },
       ),
     ),
+    credentials: fc.uniqueArray(
+      fc.record(
+        {
+          name: fc.stringMatching(/^[a-z][a-z.-]{0,9}$/),
+          source: fc.oneof(
+            fc.record(
+              {
+                kind: fc.constant('secret' as const),
+                base64: fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+              },
+              { noNullPrototype: true },
+            ),
+            fc.record({ kind: fc.constant('load' as const), path }, { noNullPrototype: true }),
+          ),
+          fromFile: fc.constant(false),
+        },
+        { noNullPrototype: true },
+      ),
+      { selector: ({ name }) => name },
+    ),
+    smbios11: fc.array(fc.stringMatching(/^[a-z=,;\u00e4\u{1f600}]{1,9}$/u)),
+    passSshKey: fc.option(fc.boolean()),
+    sshKeyType: fc.constantFrom('ed25519', 'ecdsa', 'rsa'),
+    vsockCid: fc.option(fc.integer({ min: 3, max: 0xfffffffe })),
   },
   { noNullPrototype: true },
 );
@@ -288,6 +312,18 @@ function render(settings: Settings): string[] {
   }
   if (settings.privateUsers !== null)
     give('private-users', `${settings.privateUsers.base}:${settings.privateUsers.count}`);
+  for (const { name, source } of settings.credentials) {
+    if (source.kind === 'load') give('load-credential', `${name}:${source.path}`);
+    else {
+      const bytes = [...Buffer.from(source.base64, 'base64')];
+      const value = bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
+      give('set-credential', `${name}:${value}`);
+    }
+  }
+  for (const text of settings.smbios11) give('smbios11', text);
+  give('pass-ssh-key', settings.passSshKey);
+  give('ssh-key-type', settings.sshKeyType);
+  give('vsock-cid', settings.vsockCid);
   return [...words, '--', ...settings.kernelCommandLine];
 }
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { EarlyChild, ExitStatus } from '../../src/child/early-child.ts';
 import { LineTail } from '../../src/child/line-tail.ts';
 import { DisposalStack } from '../../src/disposal.ts';
+import { GuestWord } from '../../src/launch/guest-word.ts';
 import { RunningMachine } from '../../src/launch/running-machine.ts';
 import type { RunningAuxiliary } from '../../src/manager/manager.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
@@ -64,8 +65,12 @@ async function stage({ terminating = false, heeds = false, daemon }: StageOption
   const qmp = new Qmp(ours);
   say({ QMP: { version: { qemu: { major: 10, minor: 0, micro: 0 }, package: '' }, capabilities: [] } });
   await qmp.negotiate();
+  const plan = makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm');
+  const word = new GuestWord({ readiness: plan.readiness, notice: () => {}, status: () => {} });
   const machine = new RunningMachine({
-    plan: makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm'),
+    plan,
+    word,
+    channel: { drained: Promise.resolve() },
     child,
     qmp,
     console: null,

@@ -7,7 +7,7 @@ import type { HostFacts } from '../../src/host/facts.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import { renderArguments } from '../../src/qemu/arguments.ts';
-import type { DiskType, SettingsInput } from '../../src/settings/settings.ts';
+import type { DiskType, Settings, SettingsInput } from '../../src/settings/settings.ts';
 import * as hosts from './hosts.ts';
 import { managed, settings } from './hosts.ts';
 
@@ -417,6 +417,69 @@ const cases: { readonly [name: string]: Case } = {
       ],
     },
   },
+  credentials: {
+    host: {
+      ...debian12,
+      loadedCredentials: [
+        { name: 'file', kind: 'file', path: '/etc/secret,1', size: 100 },
+        { name: 'socket', kind: 'socket', path: '/run/secret.sock', size: null },
+      ],
+    },
+    settings: {
+      credentials: [
+        secret('set', 'value'),
+        load('file', '/etc/secret,1'),
+        load('socket', '/run/secret.sock'),
+      ],
+      smbios11: ['io.systemd.stub.kernel-cmdline-extra=quiet'],
+    },
+  },
+  'credentials-aarch64': { host: arm, settings: { credentials: [secret('set', 'value')], smbios11: ['a'] } },
+  'credentials-aarch64-direct': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, credentials: [secret('set', 'value')], notifyReady: true },
+  },
+  'credentials-aarch64-direct-long-name': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, credentials: [secret('a'.repeat(29), 'value')] },
+  },
+  'credentials-aarch64-direct-smbios11': {
+    host: direct('other', arm),
+    settings: { ...linux, tpm: false, smbios11: ['a'] },
+  },
+  'credentials-bios': {
+    host: debian12,
+    settings: { firmware: 'bios', credentials: [secret('set', 'value')] },
+  },
+  'credentials-ours-replaced': {
+    host: debian12,
+    settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
+  },
+  'credentials-more-than-smbios': {
+    host: debian12,
+    settings: { credentials: [secret('a', 'x'.repeat(45_000))] },
+  },
+  'credentials-too-large': {
+    host: debian12,
+    settings: { credentials: [secret('a', 'x'.repeat(1024 ** 2))] },
+  },
+  'smbios11-too-many': {
+    host: debian12,
+    settings: { smbios11: Array.from({ length: 254 }, (_, index) => `string ${index}`) },
+  },
+  'notify-ready-auto-kvm': { host: withKvm, settings: { notifyReady: 'auto' } },
+  'notify-ready-yes-bios-aarch64': {
+    host: arm,
+    settings: { firmware: 'bios', tpm: false, notifyReady: true },
+  },
+  'notify-ready-auto-bios-aarch64': { host: arm, settings: { firmware: 'bios', tpm: false } },
+  'vsock-auto': { host: { ...forky, sshProxy: true } },
+  'vsock-cid': { host: forky, settings: { vsockCid: 42 } },
+  'vsock-cid-missing': { host: debian12, settings: { vsockCid: 42 } },
+  'vsock-no': { host: forky, settings: { vsock: false } },
+  'vsock-no-ssh-key': { host: forky, settings: { passSshKey: false } },
+  'ssh-key-yes': { host: debian12, settings: { passSshKey: true, sshKeyType: 'rsa' } },
+  'headless-no-vsock': { host: debian12, settings: { console: 'headless', notifyReady: true } },
 };
 
 /** A host with extra drives below /images, each with an identity of its own except for the image's own file. */
@@ -455,6 +518,15 @@ function many(count: number): readonly (readonly [name: string, type: null])[] {
 function forkyWithScsi(): HostFacts {
   const qemu = qemuOf(forky);
   return { ...forky, qemu: { ...qemu, devices: [...qemu.devices, 'virtio-scsi-pci', 'scsi-hd', 'scsi-cd'] } };
+}
+
+function secret(name: string, value: string): Settings['credentials'][number] {
+  const base64 = Buffer.from(value).toString('base64');
+  return { name, source: { kind: 'secret', base64 }, fromFile: false };
+}
+
+function load(name: string, path: string): Settings['credentials'][number] {
+  return { name, source: { kind: 'load', path }, fromFile: false };
 }
 
 function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {

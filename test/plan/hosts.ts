@@ -127,6 +127,8 @@ export const debian12: HostFacts = {
   rootPartition: null,
   extraDrives: [],
   ioUring: true,
+  loadedCredentials: [],
+  sshProxy: false,
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };

@@ -31,6 +31,8 @@ export function minimal(name: string): QemuConfiguration {
     devices: [],
     paused: true,
     extra: [],
+    smbios11Files: [],
+    fwCfg: [],
   };
 }
 

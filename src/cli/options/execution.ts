@@ -1,6 +1,6 @@
 import { parseTimeSpan } from '../quantities.ts';
-import { absolutePath, parseBoolean, parsePath, parseWord, refuse } from '../values.ts';
-import { booleanArgument, type Option, pathArgument, setting } from './option.ts';
+import { absolutePath, parsePath, parseTristate, parseWord, refuse } from '../values.ts';
+import { type Option, pathArgument, setting, tristateArgument } from './option.ts';
 
 const dryRunFormats = ['text', 'json'] as const;
 
@@ -37,17 +37,18 @@ export const executionOptions: readonly Option[] = [
   },
   {
     name: 'notify-ready',
-    argument: booleanArgument,
+    argument: tristateArgument,
     group: 'Execution',
     since: '0.1',
     help: 'Report readiness only when the guest is ready',
     man: [
-      'When the service manager that started vmspawn is told that the machine is ready: with `yes`, the default, once the guest is up; with `no` as soon as it starts to run. In this version both mean that the virtual CPUs started to run, and an explicit `yes` says so in a notice.',
+      "When the machine counts as ready, which is when the service manager that started vmspawn is told so (`READY=1`, `Type=notify`). With `yes`, the guest has to say so; a guest that cannot leaves the manager waiting until its own time is up. With `no`, the machine is ready as soon as its processors run. `auto`, the default, waits for the guest's word where it may come: not for a kernel that is booted directly without an image. If after 90 seconds, or 5 minutes without KVM, there was no word, that is said once and the machine counts as ready.",
+      'How a guest gives its word is in READINESS.',
     ],
     key: 'NotifyReady',
     harmless: true,
     effect: setting((settings, value, place) => {
-      settings.notifyReady = parseBoolean(value, place);
+      settings.notifyReady = parseTristate(value, place);
     }),
   },
   {

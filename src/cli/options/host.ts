@@ -1,5 +1,5 @@
 import { parseRam } from '../quantities.ts';
-import { parseStatePath, parseTristate, parseWholeNumber } from '../values.ts';
+import { parseStatePath, parseTristate, parseWholeNumber, refuse } from '../values.ts';
 import { type Option, setting, stateArgument, tristateArgument } from './option.ts';
 
 export const hostOptions: readonly Option[] = [
@@ -61,17 +61,34 @@ export const hostOptions: readonly Option[] = [
   {
     name: 'vsock',
     oldNames: [{ name: 'qemu-vsock' }],
-    hidden: true,
     argument: tristateArgument,
     group: 'Host',
-    since: '0.1',
+    since: '0.3',
     help: 'Give the machine a vsock device',
     man: [
-      'Whether the machine gets an AF_VSOCK device. `auto`, the default, takes one if `/dev/vhost-vsock` can be opened.',
+      'Whether the machine gets an AF_VSOCK device, by which the guest says that it is ready and one can log in by SSH. `auto`, the default, gives it one if `/dev/vhost-vsock` can be opened; `yes` insists on one.',
     ],
     key: 'Vsock',
     effect: setting((settings, value, place) => {
       settings.vsock = parseTristate(value, place);
+    }),
+  },
+  {
+    name: 'vsock-cid',
+    argument: { placeholder: 'CID', words: [], files: false },
+    group: 'Host',
+    since: '0.3',
+    help: 'Number of the machine among vsock addresses',
+    man: [
+      "The CID of the machine's AF_VSOCK device, from 3 to 4294967294, decimal or hexadecimal with `0x`. By default, and with an empty value, it is made from the host's machine ID and the machine's name, so that it stays the same. No two machines of a host can have the same one; QEMU then does not start.",
+      '    vmspawn --image=debian.raw --vsock-cid=42',
+    ],
+    key: 'VsockCid',
+    effect: setting((settings, value, place) => {
+      const number = /^(?:[0-9]{1,10}|0x[0-9a-fA-F]{1,8})$/.test(value) ? Number(value) : Number.NaN;
+      if (value !== '' && !(number >= 3 && number <= 0xfffffffe))
+        throw refuse(place, value, 'is no CID from 3 to 4294967294');
+      settings.vsockCid = value === '' ? null : number;
     }),
   },
   {

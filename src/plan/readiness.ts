@@ -1,0 +1,98 @@
+import { HostError } from '../errors.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { Draft } from './draft.ts';
+import type { PciLayout } from './pci.ts';
+import type { PlannedReadiness } from './plan.ts';
+
+/** The virtio-serial port on which a guest tells us how it is; below /dev/virtio-ports in the guest. */
+export const notifyPort = 'org.vmspawn.notify';
+
+/** Milliseconds after which a guest without a word counts as ready: with KVM, and with the slower TCG. */
+const patience = { kvm: 90_000, tcg: 300_000 } as const;
+
+const unit = 'vmspawn-ready.service';
+
+/**
+ * A shell command for a unit that writes `line` to the port. By the kernel's name for it, because udev may not have made
+ * its link yet; the driver's module may come later still.
+ */
+function writing(line: string): string {
+  return (
+    `/bin/sh -c 'i=0; while [ $$i -lt 30 ]; do for port in /sys/class/virtio-ports/*; do ` +
+    `if [ "$$(cat $$port/name)" = ${notifyPort} ]; then echo ${line} >/dev/$$(basename $$port); exit 0; fi; done; ` +
+    `sleep 1; i=$$((i+1)); done'`
+  );
+}
+
+/** Writes `y 42`. systemctl(1) prints no property that is a byte, and systemd's own socket is no bus: so dbus must still be there. */
+const exitCode =
+  'busctl get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager ExitCode';
+
+/**
+ * Says READY=1 once the system is up and, on the way down, with which status the guest's systemd was told to end.
+ * For the guest's systemd from 256 on (systemd.extra-unit.*).
+ */
+const unitText = `[Unit]
+Description=Tell the host that the system is up
+After=multi-user.target dbus.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutSec=90s
+ExecStart=${writing('READY=1')}
+ExecStop=-${writing(`EXIT_STATUS=$$(${exitCode} | cut -c3-)`)}
+`;
+
+export interface ReadinessInput {
+  readonly settings: Settings;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** Text of ours can reach the guest's systemd. */
+  readonly tellable: boolean;
+  /** There is a root file system for the guest, and not just an initrd. */
+  readonly system: boolean;
+  readonly cid: number | null;
+}
+
+/**
+ * The ways for the guest's word: over AF_VSOCK where the machine has a vsock device, and always a serial port with a
+ * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest.
+ */
+export function planReadiness(
+  { settings, accelerator, tellable, system, cid }: ReadinessInput,
+  draft: Draft,
+  pci: PciLayout,
+): PlannedReadiness {
+  const fd = draft.descriptor({ kind: 'socketpair', purpose: 'notify' });
+  draft.chardevs.push({ id: 'notify', backend: 'socket', fd });
+  if (!draft.devices.some(({ id }) => id === 'serial0'))
+    draft.devices.push({ driver: 'virtio-serial-pci', id: 'serial0', ...pci.integrated() });
+  draft.devices.push({
+    driver: 'virtserialport',
+    id: 'notify0',
+    bus: 'serial0.0',
+    chardev: 'notify',
+    name: notifyPort,
+  });
+  if (tellable) {
+    draft.credential({ name: `systemd.extra-unit.${unit}`, source: { kind: 'text', text: unitText } });
+    draft.credential({
+      name: 'systemd.unit-dropin.multi-user.target',
+      source: { kind: 'text', text: `[Unit]\nWants=${unit}\n` },
+    });
+    if (cid !== null)
+      draft.credential({ name: 'vmm.notify_socket', source: { kind: 'made', what: 'notify-address' } });
+  }
+  if (settings.notifyReady === true && !tellable) {
+    throw new HostError(
+      '--notify-ready=yes cannot be met: without UEFI firmware or a kernel of --linux= nothing can be told to this guest',
+      { hint: 'Use --firmware=uefi, or leave the option out.' },
+    );
+  }
+  const guest = settings.notifyReady === 'auto' ? tellable && system : settings.notifyReady;
+  return {
+    guest,
+    patience: guest && settings.notifyReady === 'auto' ? patience[accelerator] : null,
+    cid: tellable ? cid : null,
+  };
+}

@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { closeSync } from 'node:fs';
+import { test } from 'node:test';
+import { listenVsock, peerCid } from '../../src/sys/vsock.ts';
+
+test('a listener gets a port of its own, another one each time', () => {
+  const listeners = [listenVsock(), listenVsock()];
+  for (const { fd, port } of listeners) {
+    assert.ok(port > 1023 && port < 0xffffffff, String(port));
+    assert.throws(() => peerCid(fd), { code: 'ENOTCONN' });
+    closeSync(fd);
+  }
+  assert.notEqual(listeners[0]?.port, listeners[1]?.port);
+});

@@ -52,6 +52,8 @@ export class GuestWord implements Disposable {
         });
         this.#becomeReady();
       }, patience);
+      // What keeps a program going is the machine.
+      this.#patience.unref();
     }
   }
 

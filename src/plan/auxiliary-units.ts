@@ -26,10 +26,7 @@ export function auxiliaryUnits(
     property('AddRef', 'b', true),
     property('Slice', 's', slice),
   ];
-  const words = auxiliary.arguments.map((word) =>
-    // A dollar sign would begin a variable (systemd.service(5)).
-    word.replace('{socket}', String(socketDescriptor)).replaceAll('$', '$$$$'),
-  );
+  const words = auxiliary.arguments.map((word) => word.replace('{socket}', String(socketDescriptor)));
   return {
     socket: {
       name: machineUnitName(machine, `${suffix}.socket`),

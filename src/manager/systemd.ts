@@ -8,7 +8,7 @@ import { controlGroup } from '../host/control-group.ts';
 import type { Environment } from '../host/identity.ts';
 import { busFailure } from '../host/service-manager.ts';
 import type { Notice, PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
-import { machineUnitName } from '../plan/units.ts';
+import { description, machineUnitName } from '../plan/units.ts';
 import { startAuxiliaryUnits } from './auxiliary-unit.ts';
 import type { LeaderCandidate, MachineRequest, Manager, RunningAuxiliary } from './manager.ts';
 import { ChildManager } from './none.ts';
@@ -79,11 +79,13 @@ export class UnitManager implements Manager {
     for (const suffix of suffixes) {
       const unit = machineUnitName(this.#options.machine, suffix);
       for (;;) {
-        const { ActiveState: state } = await refused(
+        const { ActiveState: state, Description: words } = await refused(
           `The state of ${unit} is not known`,
-          systemd.unitProperties(unit, 'Unit', ['ActiveState'], { signal }),
+          systemd.unitProperties(unit, 'Unit', ['ActiveState', 'Description'], { signal }),
         );
         if (state === 'inactive' || state === 'failed') break;
+        // Somebody else's does not end by itself; that it is in the way is told when ours is started.
+        if (!String(words).startsWith(description(this.#options.machine))) break;
         if (performance.now() > end) {
           throw new ManagerError(`The unit ${unit} of an earlier machine of this name does not end`, {
             hint: `Stop it (systemctl stop '${unit}'), or give this machine another name with --machine=NAME.`,

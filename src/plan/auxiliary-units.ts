@@ -1,6 +1,6 @@
 import type { UnitProperty } from '../dbus/property.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedSandbox, PlannedUnit } from './plan.ts';
-import { machineUnitName, property } from './units.ts';
+import { description, machineUnitName, property } from './units.ts';
 
 /** The first descriptor that a service gets from its socket (sd_listen_fds(3)). */
 const socketDescriptor = 3;
@@ -18,7 +18,7 @@ export function auxiliaryUnits(
 ): NonNullable<PlannedAuxiliary['units']> {
   const suffix = `-${auxiliary.name}`;
   const common: readonly UnitProperty[] = [
-    property('Description', 's', `Virtual Machine ${machine}: ${auxiliary.description}`),
+    property('Description', 's', `${description(machine)}: ${auxiliary.description}`),
     property('BindsTo', 'as', [scope.name]),
     property('Before', 'as', [scope.name]),
     property('CollectMode', 's', 'inactive-or-failed'),

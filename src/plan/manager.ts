@@ -4,7 +4,7 @@ import type { HostFacts, ManagerFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { PlannedManager, PlannedRegistration, PlannedSshKey, PlannedUnit } from './plan.ts';
 import { unitProperty } from './unit-properties.ts';
-import { machineUnitName, property } from './units.ts';
+import { description, machineUnitName, property } from './units.ts';
 
 /** Microseconds in a millisecond; units count in the former. */
 const microseconds = 1_000;
@@ -202,8 +202,4 @@ function planGuard(input: ManagerInput, scope: string): PlannedUnit {
 /** The slice of everything that belongs to the machine. */
 export function sliceOf(settings: Settings): string {
   return settings.slice ?? 'machine.slice';
-}
-
-function description(machine: string): string {
-  return `Virtual Machine ${machine}`;
 }

@@ -22,3 +22,8 @@ export function machineUnitName(machine: string, suffix: string): string {
 export function property(name: string, signature: string, value: unknown): UnitProperty {
   return { name, signature, value };
 }
+
+/** How the descriptions of all of a machine's units begin. */
+export function description(machine: string): string {
+  return `Virtual Machine ${machine}`;
+}

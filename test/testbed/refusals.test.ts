@@ -60,7 +60,7 @@ for (const name of testbeds) {
           assert.match(
             await refused([`--register=${register}`]),
             new RegExp(
-              `The unit ${unit} cannot be started: .*\\. Stop it first \\(systemctl stop ${unit}\\)`,
+              `The unit ${unit} cannot be started: .*\\. Stop it first \\(systemctl stop '${unit}'\\)`,
             ),
           );
         }

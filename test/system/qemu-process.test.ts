@@ -4,16 +4,22 @@ import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
 import { directBoot, leftovers, processes, Run, scratch, until } from './harness.ts';
 
-function signalMasks(pid: number): readonly string[] {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return ['SigBlk', 'SigIgn'].map((field) => new RegExp(`^${field}:.*$`, 'm').exec(status)?.[0] ?? '');
+/** While QEMU makes a thread, which it does at any time, all signals are blocked for a moment. */
+async function signalMasks(pid: number): Promise<readonly string[]> {
+  let masks: readonly string[] = [];
+  await until(() => {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    masks = ['SigBlk', 'SigIgn'].map((field) => new RegExp(`^${field}:.*$`, 'm').exec(status)?.[0] ?? '');
+    return !/^SigBlk:\tf{8}/.test(masks[0] ?? '');
+  });
+  return masks;
 }
 
 async function bareSignalMasks(): Promise<readonly string[]> {
   const words = ['-nodefaults', '-display', 'none', '-S', '-qmp', 'stdio'];
   await using bare = new Run(['-c', 'exec qemu-system-x86_64 "$@"', 'sh', ...words], {}, 'sh');
   await bare.seen(/"QMP"/);
-  return signalMasks(bare.child.pid ?? 0);
+  return await signalMasks(bare.child.pid ?? 0);
 }
 
 /** The TPM emulator of an image, by its working directory. */
@@ -43,7 +49,7 @@ test('QEMU has the descriptors it was given and no others, and no signals blocke
   const pid = qemuOf('process');
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   // QEMU blocks and ignores some signals itself; ours must be those of one that a shell has started.
-  assert.deepEqual(signalMasks(pid), await bareSignalMasks());
+  assert.deepEqual(await signalMasks(pid), await bareSignalMasks());
   assert.match(status, new RegExp(`^PPid:\\t${run.child.pid}$`, 'm'));
   const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   const known = /^(\/dev\/null|socket:|pipe:|anon_inode:|\/dev\/urandom|\/memfd:)/;

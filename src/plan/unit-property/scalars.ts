@@ -21,11 +21,6 @@ export function wholeNumber(value: string, least: bigint, limit: bigint): bigint
   return number !== null && number >= least && number <= limit ? number : null;
 }
 
-export const number32 = kind('u', 'a whole number', (value) => {
-  const number = wholeNumber(value, 0n, BigInt(mostOf32));
-  return number === null ? null : Number(number);
-});
-
 /** An exit status, or nothing for the one of the unit. */
 export const exitStatus = orEmpty(
   kind('i', 'a whole number from 0 to 255', (value) => {

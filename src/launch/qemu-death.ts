@@ -2,10 +2,17 @@ import { type EarlyChild, type ExitStatus, exitInWords } from '../child/early-ch
 import { AuxiliaryError, InterruptedError, QemuError, VmspawnError } from '../errors.ts';
 import type { RunningAuxiliary } from '../manager/manager.ts';
 
-const cleanEnd = exitInWords({ code: 0, signal: null });
+/** How a daemon ends that followed its QEMU: by itself, or stopped by the manager together with the scope. */
+const followed: ReadonlySet<string> = new Set([
+  exitInWords({ code: 0, signal: null }),
+  exitInWords({ code: null, signal: 'SIGTERM' }),
+]);
 
 /** Milliseconds in which a QEMU whose QMP connection broke is expected to be gone, with its reason on stderr. */
 const deathTimeout = 2_000;
+
+/** What QEMU says when the other end of a daemon's socket is gone. */
+const daemonWords = /tpm-emulator|vhost/;
 
 /** What QEMU said last on its standard error, in one line. */
 export function lastWords(child: EarlyChild): string {
@@ -39,21 +46,38 @@ export async function startFailure(
   // With QEMU gone its scope is, and the guard of that asks for a power-off, which is not the cause.
   const gone = (await settledWithin(child.exited, 0)) !== null;
   if (signal.aborted && !gone) return InterruptedError.of(signal);
-  for (const auxiliary of auxiliaries) {
-    const ended = await settledWithin(auxiliary.ended, 0);
-    // With status 0 it has followed a QEMU that is gone.
-    if (ended !== null && ended !== cleanEnd) return await auxiliaryDeath(auxiliary, ended);
-  }
+  const dead = await firstDeath(auxiliaries, 0);
+  if (dead !== null) return dead;
   if (error instanceof VmspawnError && !(error instanceof QemuError)) return error;
   const exit = await settledWithin(child.exited, deathTimeout);
   if (exit === null) return error;
   const death = qemuDeath(exit, lastWords(child), 'did not start, it ended');
+  // The word of QEMU's end comes by a signal, that of a unit's end over the bus, and later on a busy host.
+  const cause = daemonWords.test(death.message) ? await firstDeath(auxiliaries, deathTimeout) : null;
+  if (cause !== null) return cause;
   const swtpm = auxiliaries.find(({ plan }) => plan.name === 'swtpm');
   // A TPM whose state cannot be read answers QEMU with an error, and ends cleanly after it.
   if (swtpm === undefined || !death.message.includes('tpm-emulator')) return death;
   return new AuxiliaryError(`${swtpm.plan.description} ${swtpm.plan.name} does not work: ${death.message}`, {
     required: swtpm.plan.required,
   });
+}
+
+/** The error for the first of the daemons that is found to have died by itself, null if none does in so many milliseconds. */
+async function firstDeath(
+  auxiliaries: readonly RunningAuxiliary[],
+  milliseconds: number,
+): Promise<AuxiliaryError | null> {
+  const deaths = auxiliaries.map(async (auxiliary) => {
+    const ended = await auxiliary.ended;
+    if (followed.has(ended)) throw new Error('it followed QEMU');
+    return { auxiliary, ended };
+  });
+  const first = await settledWithin(
+    Promise.any(deaths).catch(() => null),
+    milliseconds,
+  );
+  return first === null ? null : await auxiliaryDeath(first.auxiliary, first.ended);
 }
 
 /** The error for a daemon that is gone though the machine needs it: its unit, how it ended, its last words. */

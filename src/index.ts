@@ -75,7 +75,7 @@ export interface SpawnOptions {
   vsock?: Tristate;
   vsockCid?: number;
   notifyReady?: Tristate;
-  /** `stream`: `vm.console` is the guest's console. `headless`: there is none. */
+  /** `stream`: `vm.console` is the guest's console. `headless`: only others can attach to it, with vmspawnctl(1). */
   console?: 'stream' | 'headless';
   kernelCommandLine?: readonly string[];
   /** Gives the start up. Later it has no effect. */
@@ -99,7 +99,10 @@ export interface VirtualMachine extends AsyncDisposable {
   readonly ready: Promise<void>;
   /** Settles when the machine is gone and everything has been cleaned up. Never rejects: the outcome has the error. */
   readonly exited: Promise<Outcome>;
-  /** The guest's console (hvc0), bytes both ways; null when headless. Read it, or the guest waits once its buffers are full. */
+  /**
+   * The guest's console, bytes both ways; null when headless. What is not read is kept, up to 8 MiB: then the oldest of it is
+   * lost, and 'lost' is emitted with the number of bytes.
+   */
   readonly console: Duplex | null;
   /** Presses the power button and waits for the end; when called again it is less patient. */
   powerOff(): Promise<Outcome>;
@@ -132,7 +135,10 @@ function virtualMachine(machine: RunningMachine): VirtualMachine {
     plan: machine.plan,
     ready: machine.ready,
     exited: machine.exited,
-    console: machine.console,
+    console:
+      machine.plan.console.mode === 'headless'
+        ? null
+        : (machine.console?.open({ write: 'ask', from: 'begin' }) ?? null),
     powerOff() {
       machine.requestShutdown('powerOff() was called');
       return machine.exited;

@@ -13,6 +13,5 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['forward-journal-keep-free', null],
   ['forward-journal-max-file-size', null],
   ['forward-journal-max-files', null],
-  ['console-transport', null],
   ['background', null],
 ]);

@@ -115,6 +115,11 @@ function startWatchdog(
   });
 }
 
+/** What is shown in place of what the user's side was too slow to take. */
+function lostText(bytes: number): string {
+  return `\r\n[${bytes} bytes of the console were lost here]\r\n`;
+}
+
 /** The console in front of the user until the machine is gone and all that it wrote is out. */
 async function attend(
   machine: RunningMachine,
@@ -134,14 +139,18 @@ async function attend(
       }),
     );
   }
-  if (machine.console === null) {
+  if (machine.console === null || mode === 'headless') {
     return await machine.exited;
   }
   const hungUp = (reason: string): void => {
     if (!machine.shuttingDown) machine.requestShutdown(reason);
   };
   await using _console = forwardConsole({
-    console: machine.console,
+    console: machine.console.open({
+      write: mode === 'interactive' ? 'ask' : 'no',
+      from: 'begin',
+      lost: lostText,
+    }),
     input: mode === 'interactive' ? 0 : null,
     output: 1,
     mode: mode === 'interactive' ? 'interactive' : 'read-only',

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
+import { ConsoleHub } from '../console/hub.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, HostError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
@@ -260,7 +261,7 @@ async function enterQemu(
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
   const descriptors = stack.use(openDescriptors(plan.descriptors, credentials));
-  let console: DescriptorStream | null = null;
+  let console: ConsoleHub | null = null;
   try {
     const qmpDescriptor = descriptors.take('qmp');
     if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
@@ -272,7 +273,7 @@ async function enterQemu(
     const consoleDescriptor = descriptors.take('console');
     if (consoleDescriptor !== null) {
       // What is typed after QEMU has gone must not cost what it wrote before.
-      console = new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true });
+      console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }));
     }
     await child.handOver(
       {

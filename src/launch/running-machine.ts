@@ -1,5 +1,5 @@
-import type { Duplex } from 'node:stream';
 import type { EarlyChild } from '../child/early-child.ts';
+import type { ConsoleHub } from '../console/hub.ts';
 import { type ControlledMachine, runningMachine } from '../control/machine.ts';
 import type { DisposalStack } from '../disposal.ts';
 import { QemuError, type VmspawnError } from '../errors.ts';
@@ -24,7 +24,7 @@ export interface MachineParts {
   readonly plan: Plan;
   readonly child: EarlyChild;
   readonly qmp: Qmp;
-  readonly console: Duplex | null;
+  readonly console: ConsoleHub | null;
   readonly auxiliaries: readonly RunningAuxiliary[];
   readonly manager: Pick<Manager, 'terminating'>;
   /** What the guest says of itself, and the ways by which it does. */
@@ -42,10 +42,10 @@ export class RunningMachine implements AsyncDisposable {
   /** QEMU's. */
   readonly pid: number;
   /**
-   * The guest's console; null where it is the terminal itself or there is none. Whoever reads it gets all that the guest
-   * wrote, also after the machine is gone; disposal closes it.
+   * The guest's console; null where it is the terminal itself or there is none. Its last part stays readable after the
+   * machine is gone; disposal closes it.
    */
-  readonly console: Duplex | null;
+  readonly console: ConsoleHub | null;
   /** Settles when QEMU is gone, before the rest is cleaned up. Never rejects. */
   readonly ended: Promise<unknown>;
   /** Settles when the machine counts as ready; rejects with a QemuError when it has ended before. */

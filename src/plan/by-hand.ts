@@ -175,6 +175,7 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
     // Nobody listens.
     if (purpose === 'notify') return { id: chardev.id, backend: 'null' };
     if (purpose !== 'console') return chardev;
+    if (plan.console.mode === 'headless') return { id: chardev.id, backend: 'null' };
     terminal = chardev.id;
     return { id: chardev.id, backend: 'stdio', signal: false, mux: true };
   });

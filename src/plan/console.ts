@@ -1,16 +1,16 @@
 import { HostError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
-import type { ConsoleMode } from '../settings/settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
 
 /**
- * The guest's console: a virtio console (hvc0) on one end of a socket pair, on the terminal itself together with QEMU's
- * monitor (native), or none (gui has a window, headless nothing).
+ * The guest's console: a virtio console or a serial port on one end of a socket pair, on the terminal itself together with
+ * QEMU's monitor (native), or none (gui has a window). Nobody may be there to see it at first (headless).
  */
 export function planConsole(
-  mode: ConsoleMode,
+  { console: mode, consoleTransport }: Settings,
   facts: HostFacts,
   draft: Draft,
   pci: PciLayout,
@@ -31,9 +31,8 @@ export function planConsole(
       { driver: 'usb-kbd', id: 'keyboard0', bus: 'usb0.0' },
       { driver: 'usb-tablet', id: 'pointer0', bus: 'usb0.0' },
     );
-    return { mode, transport: 'none' };
+    return { mode, transport: 'none', terminal: null };
   }
-  if (mode === 'headless') return { mode, transport: 'none' };
 
   if (mode === 'native') {
     draft.descriptorAt(0, { kind: 'inherit', source: 0 });
@@ -45,16 +44,30 @@ export function planConsole(
     const fd = draft.descriptor({ kind: 'socketpair', purpose: 'console' });
     draft.chardevs.push({ id: 'console', backend: 'socket', fd });
   }
-  draft.devices.push(
-    { driver: 'virtio-serial-pci', id: 'serial0', ...pci.integrated() },
-    { driver: 'virtconsole', id: 'console0', bus: 'serial0.0', chardev: 'console' },
-  );
-  return { mode, transport: mode === 'native' ? 'terminal' : 'socketpair' };
+  if (consoleTransport === 'serial') draft.serials.push('console');
+  else {
+    draft.devices.push(
+      { driver: 'virtio-serial-pci', id: 'serial0', ...pci.integrated() },
+      { driver: 'virtconsole', id: 'console0', bus: 'serial0.0', chardev: 'console' },
+    );
+  }
+  return {
+    mode,
+    transport: mode === 'native' ? 'terminal' : 'socketpair',
+    terminal: terminalName(consoleTransport, facts),
+  };
 }
 
-/** Kernel command line words that make the guest use that console, with our terminal's type. */
-export function consoleWords(mode: ConsoleMode, facts: HostFacts): readonly string[] {
-  if (mode === 'gui' || mode === 'headless') return [];
-  const term = facts.terminal.term;
-  return [...(term === null ? [] : [`TERM=${term}`, `systemd.tty.term.hvc0=${term}`]), 'console=hvc0'];
+/** What the guest's kernel calls it. */
+function terminalName(transport: Settings['consoleTransport'], { architecture }: HostFacts): string {
+  if (transport === 'virtio') return 'hvc0';
+  return architecture === 'x86_64' ? 'ttyS0' : 'ttyAMA0';
+}
+
+/** Kernel command line words that make the guest use that console, with the type of the terminal that shows it. */
+export function consoleWords(settings: Settings, facts: HostFacts): readonly string[] {
+  if (settings.console === 'gui') return [];
+  const name = terminalName(settings.consoleTransport, facts);
+  const term = settings.console === 'headless' ? null : facts.terminal.term;
+  return [...(term === null ? [] : [`TERM=${term}`, `systemd.tty.term.${name}=${term}`]), `console=${name}`];
 }

@@ -27,6 +27,7 @@ export class Draft {
   readonly fdSets: FdSet[] = [];
   readonly objects: QemuObject[] = [];
   readonly chardevs: Chardev[] = [];
+  readonly serials: string[] = [];
   readonly monitors: QemuConfiguration['monitors'][number][] = [];
   readonly tpmdevs: QemuConfiguration['tpmdevs'][number][] = [];
   readonly blockNodes: BlockNode[] = [];

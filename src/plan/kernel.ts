@@ -25,7 +25,7 @@ export function planKernel(
   draft: Draft,
 ): QemuConfiguration['kernel'] {
   const words = [
-    ...consoleWords(settings.console, facts),
+    ...consoleWords(settings, facts),
     ...rootWords(settings, facts),
     ...settings.kernelCommandLine,
   ];

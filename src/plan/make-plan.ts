@@ -49,7 +49,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   draft.monitors.push({ chardev: 'qmp', mode: 'control' });
 
   const accelerator = planAccelerator(settings, facts, qemu, draft);
-  const console = planConsole(settings.console, facts, draft, pci);
+  const console = planConsole(settings, facts, draft, pci);
   planCommonDevices(facts, qemu, draft, pci);
   const firmware = planFirmware(settings, facts, machineType, draft);
   const kernel = planKernel(settings, facts, firmware, draft);
@@ -117,6 +117,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     fdSets: draft.fdSets,
     objects: draft.objects,
     chardevs: draft.chardevs,
+    serials: draft.serials,
     monitors: draft.monitors,
     tpmdevs: draft.tpmdevs,
     blockNodes: draft.blockNodes,

@@ -220,6 +220,8 @@ export interface Plan {
     readonly mode: ConsoleMode;
     /** Where the guest's console is in the plan: an end of a socket pair, the terminal itself, or nowhere. */
     readonly transport: 'socketpair' | 'terminal' | 'none';
+    /** What the guest's kernel calls it: hvc0, ttyS0, ttyAMA0. */
+    readonly terminal: string | null;
   };
   /** Soft limit for open descriptors that QEMU gets. */
   readonly descriptorLimit: { readonly soft: number; readonly hard: number };

@@ -28,6 +28,7 @@ export function renderArguments(configuration: QemuConfiguration): string[] {
   for (const { fd, set, opaque } of configuration.fdSets) add('-add-fd', list(null, { fd, set, opaque }));
   for (const object of configuration.objects) add('-object', json(object));
   for (const device of configuration.chardevs) add('-chardev', chardev(device));
+  for (const chardev of configuration.serials) add('-serial', `chardev:${chardev}`);
   for (const { chardev, mode } of configuration.monitors) add('-mon', list(null, { chardev, mode }));
   for (const { type, id, chardev } of configuration.tpmdevs) add('-tpmdev', list(type, { id, chardev }));
   for (const node of configuration.blockNodes) add('-blockdev', json(node));

@@ -81,6 +81,8 @@ export interface QemuConfiguration {
   readonly fdSets: readonly FdSet[];
   readonly objects: readonly QemuObject[];
   readonly chardevs: readonly Chardev[];
+  /** Chardevs of the board's serial ports, in their order. */
+  readonly serials: readonly string[];
   readonly monitors: readonly { readonly chardev: string; readonly mode: 'control' | 'readline' }[];
   readonly tpmdevs: readonly { readonly id: string; readonly type: 'emulator'; readonly chardev: string }[];
   readonly blockNodes: readonly BlockNode[];

@@ -6,6 +6,7 @@ import type { Settings } from './settings.ts';
  */
 
 export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
+export const consoleTransports = ['virtio', 'serial'] as const;
 export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx'] as const;
 export const diskTypes = ['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd'] as const;
 export const networkKinds = ['user', 'tap'] as const;
@@ -40,6 +41,7 @@ export function defaultSettings(): Settings {
     linux: null,
     initrd: [],
     console: 'interactive',
+    consoleTransport: 'virtio',
     network: [],
     notifyReady: 'auto',
     qemuArguments: [],

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import {
   consoleModes,
+  consoleTransports,
   diskTypes,
   firmwareKeywords,
   imageFormats,
@@ -81,6 +82,8 @@ export const settingsSchema = z.object({
   linux: z._default(z.nullable(z.string()), null),
   initrd: z._default(z.array(z.string()), []),
   console: z._default(z.enum(consoleModes), 'interactive'),
+  /** As what the guest sees it. */
+  consoleTransport: z._default(z.enum(consoleTransports), 'virtio'),
   /** The network interfaces, each kind at most once, in the order in which they were asked for. */
   network: z._default(z.array(z.enum(networkKinds)), []),
   /** When the machine counts as ready: by the guest's word, as soon as it runs, or by what is known of the guest. */

@@ -299,6 +299,11 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--console=readonly'], error: 'Did you mean read-only?' },
     { words: ['--console='], error: '--console= is none of' },
   ],
+  'console-transport': [
+    { words: ['--console-transport=serial'], settings: { consoleTransport: 'serial' } },
+    { words: ['--console-transport=serial', '--console-transport', 'virtio'], settings: {} },
+    { words: ['--console-transport=usb'], error: '--console-transport=usb is none of virtio, serial.' },
+  ],
   'network-user-mode': [
     { words: ['--network-user-mode'], settings: { network: ['user'] } },
     { words: ['--network-user-mode', '-n'], settings: { network: ['user', 'tap'] } },

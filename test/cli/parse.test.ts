@@ -161,6 +161,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     linux: fc.option(path),
     initrd: fc.array(path),
     console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
+    consoleTransport: fc.constantFrom('virtio', 'serial'),
     network: fc.shuffledSubarray(['user', 'tap'] as const).map((kinds) => [...kinds]),
     notifyReady: tristate,
     qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
@@ -276,6 +277,7 @@ function render(settings: Settings): string[] {
   if (list) give('firmware-features', 'list');
   give('linux', settings.linux);
   for (const file of settings.initrd) give('initrd', file);
+  give('console-transport', settings.consoleTransport);
   give('console', settings.console);
   for (const kind of settings.network) words.push(kind === 'user' ? '--network-user-mode' : '--network-tap');
   give('image-disk-type', settings.imageDiskType);

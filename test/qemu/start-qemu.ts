@@ -24,6 +24,7 @@ export function minimal(name: string): QemuConfiguration {
     fdSets: [],
     objects: [],
     chardevs: [],
+    serials: [],
     monitors: [],
     tpmdevs: [],
     blockNodes: [],

@@ -1,4 +1,4 @@
-import { consoleModes } from '../../settings/defaults.ts';
+import { consoleModes, consoleTransports } from '../../settings/defaults.ts';
 import { parseBoolean, parseWord } from '../values.ts';
 import { type Option, setting } from './option.ts';
 
@@ -11,11 +11,25 @@ export const consoleOptions: readonly Option[] = [
     since: '0.1',
     help: 'How the console is connected to this terminal',
     man: [
-      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` gives the machine no console at all.",
+      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; **vmspawnctl**(1) attaches to it later.",
     ],
     key: 'Console',
     effect: setting((settings, value, place) => {
       settings.console = parseWord(value, consoleModes, place);
+    }),
+  },
+  {
+    name: 'console-transport',
+    argument: { placeholder: 'TRANSPORT', words: consoleTransports, files: false },
+    group: 'Input and output',
+    since: '0.4',
+    help: 'The device that the guest has as its console',
+    man: [
+      'What the guest sees as its console: `virtio`, the default, is a virtio console (`hvc0`), which is fast; `serial` is a serial port (`ttyS0`, on ARM `ttyAMA0`), which also boot loaders and kernels without virtio can use. Has no effect on `--console=gui`.',
+    ],
+    key: 'ConsoleTransport',
+    effect: setting((settings, value, place) => {
+      settings.consoleTransport = parseWord(value, consoleTransports, place);
     }),
   },
   {

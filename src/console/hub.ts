@@ -1,0 +1,143 @@
+import type { Duplex } from 'node:stream';
+import { ConsoleHistory, type HistoryLimits } from './history.ts';
+import { ConsoleView, type ViewOptions } from './view.ts';
+
+/** A terminal's window, in characters. */
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Somebody else types already. */
+export class ConsoleBusyError extends Error {
+  constructor() {
+    super('Somebody else writes to the console');
+    this.name = 'ConsoleBusyError';
+  }
+}
+
+export interface HubOptions {
+  readonly limits?: HistoryLimits;
+  /** The window of whoever types has another size now. */
+  onSize?(size: WindowSize): void;
+}
+
+/** A boot of Debian says 60 KiB. What a reader has not taken is kept longer than what all have seen. */
+const defaultLimits: HistoryLimits = { history: 1024 * 1024, backlog: 8 * 1024 * 1024 };
+
+/** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
+const inputLimit = 1024 * 1024;
+
+/**
+ * A machine's console, kept: everything that the guest writes is read at once and the last part of it remembered, so that
+ * any number of readers see it at their own pace, and come and go. Not reading would lose it: QEMU throws away what a
+ * virtio console's other end does not take (hw/char/virtio-console.c; the guest's driver would hold a lock while it waits).
+ * One of the readers at a time may write.
+ */
+export class ConsoleHub {
+  readonly #console: Duplex;
+  readonly #options: HubOptions;
+  readonly #history: ConsoleHistory;
+  readonly #views = new Set<ConsoleView>();
+  #writer: ConsoleView | null = null;
+  #size: WindowSize | null = null;
+  #over = false;
+
+  /** Takes `console` over. */
+  constructor(console: Duplex, options: HubOptions = {}) {
+    this.#console = console;
+    this.#options = options;
+    this.#history = new ConsoleHistory(options.limits ?? defaultLimits);
+    const over = () => this.#onOver();
+    console.on('data', (chunk: Buffer) => this.#onData(chunk));
+    // Stays: a connection that is reset later on must not end the process.
+    console.on('end', over).on('close', over).on('error', over);
+  }
+
+  /** The guest's side is gone: nothing will be added. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Everything that is remembered, oldest first. */
+  get history(): Pick<ConsoleHistory, 'begin' | 'end' | 'at' | 'lineStart'> {
+    return this.#history;
+  }
+
+  /** That of the last writer who told one; null before. */
+  get size(): WindowSize | null {
+    return this.#size;
+  }
+
+  /** How many read, and whether one of them writes. */
+  get readers(): { readonly count: number; readonly writer: boolean } {
+    return { count: this.#views.size, writer: this.#writer !== null };
+  }
+
+  /**
+   * A way to read, and to write where `write` says so: `no`; `ask`, which throws ConsoleBusyError when somebody else
+   * writes; `steal`, which takes it away from them (their view gets 'stolen' and reads on). What a view without the right
+   * to write is given is thrown away. The view ends with the console; destroying it leaves the console as it is.
+   */
+  open(options: ViewOptions): ConsoleView {
+    const { write } = options;
+    if (write === 'ask' && this.#writer !== null) throw new ConsoleBusyError();
+    const view = new ConsoleView(
+      {
+        history: this.#history,
+        over: () => this.#over,
+        input: (from, chunk) => this.#input(from, chunk),
+        setSize: (from, size) => this.#setSize(from, size),
+        closed: (from) => this.#closed(from),
+      },
+      options,
+    );
+    this.#views.add(view);
+    if (write !== 'no') {
+      const before = this.#writer;
+      this.#writer = view;
+      before?.emit('stolen');
+    }
+    return view;
+  }
+
+  /** Whether that view is the one that may write. */
+  isWriter(view: ConsoleView): boolean {
+    return this.#writer === view;
+  }
+
+  /** Closes our end. What was read before stays readable. */
+  destroy(): void {
+    this.#console.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    let needed = Infinity;
+    for (const view of this.#views) needed = Math.min(needed, view.position);
+    this.#history.add(chunk, needed);
+    for (const view of this.#views) view.wake();
+  }
+
+  #onOver(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const view of this.#views) view.wake();
+  }
+
+  #input(view: ConsoleView, chunk: Uint8Array): void {
+    if (this.#writer !== view || this.#over || !this.#console.writable) return;
+    if (this.#console.writableLength + chunk.length > inputLimit) return;
+    this.#console.write(chunk);
+  }
+
+  #setSize(view: ConsoleView, size: WindowSize): void {
+    if (this.#writer !== view) return;
+    this.#size = size;
+    this.#options.onSize?.(size);
+  }
+
+  #closed(view: ConsoleView): void {
+    this.#views.delete(view);
+    if (this.#writer === view) this.#writer = null;
+  }
+}

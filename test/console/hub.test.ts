@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Duplex, duplexPair } from 'node:stream';
+import { test } from 'node:test';
+import { ConsoleBusyError, ConsoleHub, type WindowSize } from '../../src/console/hub.ts';
+import type { ConsoleView } from '../../src/console/view.ts';
+
+const everything = { write: 'no', from: 'begin' } as const;
+
+function stage(limits = { history: 1000, backlog: 200_000 }) {
+  const [console, guest] = duplexPair();
+  const sizes: WindowSize[] = [];
+  const hub = new ConsoleHub(console, { limits, onSize: (size) => sizes.push(size) });
+  const arrived = async (bytes: number) => {
+    while (hub.history.end < bytes) await new Promise(setImmediate);
+  };
+  return { hub, guest, sizes, arrived };
+}
+
+async function all(view: ConsoleView): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of view) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+test('everybody sees everything, also who comes later and when the guest is gone', async () => {
+  const { hub, guest, arrived } = stage();
+  const first = hub.open(everything);
+  guest.write('one\n');
+  await arrived(4);
+  const second = hub.open(everything);
+  const now = hub.open({ write: 'no', from: 'now' });
+  guest.end('two\n');
+  const [a, b, c] = await Promise.all([all(first), all(second), all(now)]);
+  assert.deepEqual([a, b, c], ['one\ntwo\n', 'one\ntwo\n', 'two\n']);
+  assert.ok(hub.over);
+  assert.equal(await all(hub.open(everything)), 'one\ntwo\n');
+  assert.deepEqual(hub.readers, { count: 0, writer: false });
+});
+
+test('the last lines', async () => {
+  const { hub, guest, arrived } = stage();
+  guest.end('one\ntwo\nthree\n');
+  await arrived(14);
+  assert.equal(await all(hub.open({ write: 'no', from: { last: 8 } })), 'three\n');
+  assert.equal(await all(hub.open({ write: 'no', from: { last: 100 } })), 'one\ntwo\nthree\n');
+});
+
+test('a blocked reader holds up neither the guest nor the others, and is told what it lost', async () => {
+  const { hub, guest } = stage();
+  let told = 0;
+  const blocked = hub.open({ ...everything, lost: (bytes) => `[${bytes}]` });
+  blocked.on('lost', (bytes: number) => {
+    told += bytes;
+  });
+  blocked.read(0);
+  const free = all(hub.open(everything));
+  const lines = Array.from({ length: 20 }, (_, index) => `${index}${'x'.repeat(50_000)}\n`);
+  for (const line of lines) {
+    if (!guest.write(line)) await once(guest, 'drain');
+  }
+  guest.end();
+  assert.equal(await free, lines.join(''));
+  assert.ok(hub.history.end - hub.history.begin < 400_000);
+  const seen = await all(blocked);
+  assert.ok(told > 0);
+  const [before, after] = seen.split(`[${told}]`);
+  assert.ok(before !== undefined && after !== undefined);
+  assert.ok(lines.join('').startsWith(before));
+  assert.ok(lines.join('').endsWith(after));
+  assert.equal(before.length + told + after.length, lines.join('').length);
+  assert.match(after, /^\d+x/);
+});
+
+test('one writer; the right to write is asked for, stolen and given back', async () => {
+  const { hub, guest } = stage();
+  const reader = hub.open(everything);
+  reader.write('not by me');
+  const writer = hub.open({ write: 'ask', from: 'now' });
+  writer.write('a');
+  assert.throws(() => hub.open({ write: 'ask', from: 'now' }), ConsoleBusyError);
+  const stolen = once(writer, 'stolen');
+  const thief = hub.open({ write: 'steal', from: 'now' });
+  await stolen;
+  assert.ok(hub.isWriter(thief) && !hub.isWriter(writer));
+  writer.write('b');
+  thief.write('c');
+  thief.destroy();
+  await once(thief, 'close');
+  hub.open({ write: 'ask', from: 'now' }).write('d');
+  await new Promise(setImmediate);
+  assert.equal(guest.read()?.toString(), 'acd');
+});
+
+test('the window of whoever writes', () => {
+  const { hub, sizes } = stage();
+  const reader = hub.open(everything);
+  const writer = hub.open({ write: 'ask', from: 'now' });
+  reader.setSize({ rows: 1, columns: 2 });
+  writer.setSize({ rows: 24, columns: 80 });
+  assert.deepEqual(sizes, [{ rows: 24, columns: 80 }]);
+  assert.deepEqual(hub.size, { rows: 24, columns: 80 });
+});
+
+test('what is typed for a guest that does not read is bounded', () => {
+  let kept = 0;
+  const console = new Duplex({
+    read() {},
+    write(chunk: Buffer) {
+      kept += chunk.length;
+    },
+  });
+  const hub = new ConsoleHub(console);
+  const writer = hub.open({ write: 'ask', from: 'now' });
+  for (let i = 0; i < 100; i += 1) writer.write(Buffer.alloc(64 * 1024));
+  assert.ok(kept + console.writableLength <= 1024 * 1024 + 64 * 1024);
+  hub.destroy();
+});
+
+test('a console that is reset ends the views', async () => {
+  const { hub, guest, arrived } = stage();
+  const view = all(hub.open(everything));
+  guest.write('last words');
+  await arrived(10);
+  hub.destroy();
+  assert.equal(await view, 'last words');
+});

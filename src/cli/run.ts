@@ -145,12 +145,14 @@ async function attend(
   const hungUp = (reason: string): void => {
     if (!machine.shuttingDown) machine.requestShutdown(reason);
   };
+  const view = machine.console.open({
+    write: mode === 'interactive' ? 'ask' : 'no',
+    from: 'begin',
+    lost: lostText,
+  });
   await using _console = forwardConsole({
-    console: machine.console.open({
-      write: mode === 'interactive' ? 'ask' : 'no',
-      from: 'begin',
-      lost: lostText,
-    }),
+    console: view,
+    onSize: (size) => view.setSize(size),
     input: mode === 'interactive' ? 0 : null,
     output: 1,
     mode: mode === 'interactive' ? 'interactive' : 'read-only',

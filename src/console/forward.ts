@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { DisposalStack, type Owned } from '../disposal.ts';
-import { isTerminal } from '../sys/stdio.ts';
+import { isTerminal, terminalSize } from '../sys/stdio.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
 import { HotkeyDetector } from './input.ts';
 import { ConsoleOutput } from './output.ts';
@@ -22,6 +22,8 @@ export type ForwardEnd =
 export interface ForwardOptions {
   /** The guest's console. Stays the caller's; it is read from and written to until disposal. */
   readonly console: Duplex;
+  /** Told the size of the window that shows the console, at first and when it changes. */
+  readonly onSize?: (size: { readonly rows: number; readonly columns: number }) => void;
   /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
   readonly input: number | null;
   /** The user's standard output. */
@@ -98,6 +100,19 @@ class Forwarder implements Owned {
       throw error;
     }
     this.#listen();
+    if (this.#output?.isTerminal) this.#followSize();
+  }
+
+  #followSize(): void {
+    const { output, onSize } = this.#options;
+    if (onSize === undefined) return;
+    const tell = () => {
+      const size = terminalSize(output);
+      if (size !== null) onSize(size);
+    };
+    process.on('SIGWINCH', tell);
+    this.#stack.defer(() => void process.off('SIGWINCH', tell));
+    tell();
   }
 
   #enterModes(): void {

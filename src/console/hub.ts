@@ -18,7 +18,7 @@ export class ConsoleBusyError extends Error {
 
 export interface HubOptions {
   readonly limits?: HistoryLimits;
-  /** The window of whoever types has another size now. */
+  /** The window of whoever types, or of a reader where nobody does, has another size now. */
   onSize?(size: WindowSize): void;
 }
 
@@ -131,7 +131,7 @@ export class ConsoleHub {
   }
 
   #setSize(view: ConsoleView, size: WindowSize): void {
-    if (this.#writer !== view) return;
+    if (this.#writer !== view && this.#writer !== null) return;
     this.#size = size;
     this.#options.onSize?.(size);
   }

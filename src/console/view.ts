@@ -49,7 +49,7 @@ export class ConsoleView extends Duplex {
     return this.#position;
   }
 
-  /** The window in which this is shown has this size; counts only for whoever writes. */
+  /** The window in which this is shown has this size; counts only for whoever writes, unless nobody does. */
   setSize(size: WindowSize): void {
     this.#viewed.setSize(this, size);
   }

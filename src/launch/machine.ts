@@ -29,6 +29,7 @@ import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { WindowSizePort } from './window-size.ts';
 
 export interface StartRequest {
   readonly settings: Settings;
@@ -273,7 +274,12 @@ async function enterQemu(
     const consoleDescriptor = descriptors.take('console');
     if (consoleDescriptor !== null) {
       // What is typed after QEMU has gone must not cost what it wrote before.
-      console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }));
+      const sizeDescriptor = descriptors.take('window-size');
+      const sizePort =
+        sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
+      console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }), {
+        onSize: (size) => sizePort?.tell(size),
+      });
     }
     await child.handOver(
       {

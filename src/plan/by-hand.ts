@@ -173,7 +173,7 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
     const purpose = 'fd' in chardev ? purposes.get(chardev.fd) : undefined;
     if (purpose === 'qmp') return { id: chardev.id, backend: 'socket', path: qmpSocket, server: true };
     // Nobody listens.
-    if (purpose === 'notify') return { id: chardev.id, backend: 'null' };
+    if (purpose === 'notify' || purpose === 'window-size') return { id: chardev.id, backend: 'null' };
     if (purpose !== 'console') return chardev;
     if (plan.console.mode === 'headless') return { id: chardev.id, backend: 'null' };
     terminal = chardev.id;

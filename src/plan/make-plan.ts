@@ -25,6 +25,7 @@ import { checkScopeOptions } from './scope-options.ts';
 import { planSshKey } from './ssh.ts';
 import { planTpm } from './tpm.ts';
 import { planVsock } from './vsock.ts';
+import { planWindowSize } from './window-size.ts';
 
 /** A Unix socket's path ends at 107 bytes (unix(7): sun_path has 108 with the final NUL). */
 const socketPathLimit = 107;
@@ -97,6 +98,9 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     draft,
     pci,
   );
+  if (console.transport === 'socketpair' && console.terminal !== null && canTellGuest(facts, firmware)) {
+    planWindowSize(console.terminal, draft);
+  }
   const told = planCredentials(settings, facts, firmware, kernel, draft);
   draft.devices.push(...pci.spares());
 

@@ -25,7 +25,7 @@ export type PlannedDescriptor = { readonly target: number } & (
   /** A TAP interface of the host, made unless it is there. */
   | { readonly kind: 'tap'; readonly interface: string }
   /** One end of a socket pair; the run keeps the other one. */
-  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' }
+  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' | 'window-size' }
   /** A descriptor of ours: the user's terminal, a device that was passed to us. */
   | { readonly kind: 'inherit'; readonly source: number }
   /** An anonymous file with `prefix` and what `source` gives: credentials, which neither argv nor any file may show. */

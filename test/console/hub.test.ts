@@ -95,10 +95,14 @@ test('one writer; the right to write is asked for, stolen and given back', async
 test('the window of whoever writes', () => {
   const { hub, sizes } = stage();
   const reader = hub.open(everything);
+  reader.setSize({ rows: 3, columns: 4 });
   const writer = hub.open({ write: 'ask', from: 'now' });
   reader.setSize({ rows: 1, columns: 2 });
   writer.setSize({ rows: 24, columns: 80 });
-  assert.deepEqual(sizes, [{ rows: 24, columns: 80 }]);
+  assert.deepEqual(sizes, [
+    { rows: 3, columns: 4 },
+    { rows: 24, columns: 80 },
+  ]);
   assert.deepEqual(hub.size, { rows: 24, columns: 80 });
 });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -110,12 +111,20 @@ test('stopped from outside the terminal is as before, continued it is raw again'
     stty -g >stopped; fg >/dev/null; stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
   await using terminal = new Terminal(job, scratch);
   await terminal.shows('READY');
-  process.kill(Number((await scratch.line('started'))['started']), 'SIGTSTP');
+  const pid = Number((await scratch.line('started'))['started']);
+  process.kill(pid, 'SIGTSTP');
   await until(() => scratch.text('stopped').includes('\n'), 'the shell to look at the terminal');
   assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
+  const modes = () => execFileSync('stty', ['-a', '-F', `/proc/${pid}/fd/0`], { encoding: 'latin1' });
+  await until(() => modes().includes('-icanon'), 'the terminal to be raw again');
   terminal.write('\r\x03');
   // Still in the line discipline's hands they would come as \n and a signal.
-  await until(() => scratch.lines().some((line) => line['received'] === '0d03'), 'raw bytes');
+  const received = () =>
+    scratch
+      .lines()
+      .map((line) => line['received'] ?? '')
+      .join('');
+  await until(() => received() === '0d03', 'raw bytes');
   terminal.write('\x04');
   await terminal.over();
   assertRestored(scratch);

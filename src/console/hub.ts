@@ -18,6 +18,8 @@ export class ConsoleBusyError extends Error {
 
 export interface HubOptions {
   readonly limits?: HistoryLimits;
+  /** The other side waits while it is not read, and loses nothing by that: so it may be held back for slow readers. */
+  readonly patient?: boolean;
   /** The window of whoever types, or of a reader where nobody does, has another size now. */
   onSize?(size: WindowSize): void;
 }
@@ -28,10 +30,16 @@ const defaultLimits: HistoryLimits = { history: 1024 * 1024, backlog: 8 * 1024 *
 /** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
 const inputLimit = 1024 * 1024;
 
+/** How far behind the slowest reader may be before a patient console is held back. */
+const paceLimit = 1024 * 1024;
+/** Milliseconds without any progress after which a reader counts as blocked: nobody is held back for it. */
+const blockedTime = 1_000;
+
 /**
  * A machine's console, kept: everything that the guest writes is read at once and the last part of it remembered, so that
  * any number of readers see it at their own pace, and come and go. Not reading would lose it: QEMU throws away what a
  * virtio console's other end does not take (hw/char/virtio-console.c; the guest's driver would hold a lock while it waits).
+ * A serial port is patient: it is held back for a reader who is slow, though not for one who is blocked.
  * One of the readers at a time may write.
  */
 export class ConsoleHub {
@@ -42,6 +50,9 @@ export class ConsoleHub {
   #writer: ConsoleView | null = null;
   #size: WindowSize | null = null;
   #over = false;
+  #held: NodeJS.Timeout | undefined;
+  /** Where a reader stands who takes nothing. */
+  #blocked = -1;
 
   /** Takes `console` over. */
   constructor(console: Duplex, options: HubOptions = {}) {
@@ -88,6 +99,7 @@ export class ConsoleHub {
         over: () => this.#over,
         input: (from, chunk) => this.#input(from, chunk),
         setSize: (from, size) => this.#setSize(from, size),
+        advanced: () => this.#onAdvance(),
         closed: (from) => this.#closed(from),
       },
       options,
@@ -112,10 +124,37 @@ export class ConsoleHub {
   }
 
   #onData(chunk: Buffer): void {
-    let needed = Infinity;
-    for (const view of this.#views) needed = Math.min(needed, view.position);
-    this.#history.add(chunk, needed);
+    this.#history.add(chunk, this.#slowest());
     for (const view of this.#views) view.wake();
+    const slowest = this.#slowest();
+    if (this.#options.patient && this.#history.end - slowest > paceLimit) this.#hold(slowest);
+  }
+
+  /** Offset of what the last of the readers takes next. */
+  #slowest(): number {
+    let slowest = Infinity;
+    for (const view of this.#views) slowest = Math.min(slowest, view.position);
+    return slowest;
+  }
+
+  #hold(slowest: number): void {
+    if (this.#blocked === slowest) return;
+    this.#console.pause();
+    this.#held ??= setTimeout(() => {
+      this.#held = undefined;
+      const now = this.#slowest();
+      if (now === slowest) {
+        this.#blocked = now;
+        this.#console.resume();
+      } else this.#hold(now);
+    }, blockedTime).unref();
+  }
+
+  #onAdvance(): void {
+    if (this.#held === undefined || this.#history.end - this.#slowest() > paceLimit / 2) return;
+    clearTimeout(this.#held);
+    this.#held = undefined;
+    this.#console.resume();
   }
 
   #onOver(): void {
@@ -138,6 +177,7 @@ export class ConsoleHub {
 
   #closed(view: ConsoleView): void {
     this.#views.delete(view);
+    this.#onAdvance();
     if (this.#writer === view) this.#writer = null;
   }
 }

@@ -17,6 +17,8 @@ export interface Viewed {
   over(): boolean;
   input(view: ConsoleView, chunk: Uint8Array): void;
   setSize(view: ConsoleView, size: WindowSize): void;
+  /** Something was taken. */
+  advanced(): void;
   closed(view: ConsoleView): void;
 }
 
@@ -57,6 +59,12 @@ export class ConsoleView extends Duplex {
   /** There may be something new. */
   wake(): void {
     if (!this.#wanted || this.#ended) return;
+    const before = this.#position;
+    this.#take();
+    if (this.#position > before) this.#viewed.advanced();
+  }
+
+  #take(): void {
     const { history } = this.#viewed;
     for (;;) {
       if (this.#position < history.begin) this.#skip();

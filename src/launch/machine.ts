@@ -279,6 +279,7 @@ async function enterQemu(
         sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
       console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }), {
         onSize: (size) => sizePort?.tell(size),
+        patient: plan.console.terminal !== 'hvc0',
       });
     }
     await child.handOver(

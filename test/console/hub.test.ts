@@ -129,3 +129,33 @@ test('a console that is reset ends the views', async () => {
   hub.destroy();
   assert.equal(await view, 'last words');
 });
+
+test('a patient console is held back for a slow reader, who loses nothing, and not for a blocked one', async () => {
+  const [console, guest] = duplexPair();
+  const hub = new ConsoleHub(console, { patient: true, limits: { history: 1000, backlog: 2 * 1024 * 1024 } });
+  const size = 8 * 1024 * 1024;
+  const write = async () => {
+    for (let sent = 0; sent < size; sent += 64 * 1024) {
+      if (!guest.write(Buffer.alloc(64 * 1024, 'x'))) await once(guest, 'drain');
+    }
+  };
+  const slow = hub.open(everything);
+  slow.on('lost', () => assert.fail('nothing may be lost'));
+  const written = write();
+  let seen = 0;
+  while (seen < size) {
+    const part: Buffer | null = slow.read();
+    if (part !== null) seen += part.length;
+    await new Promise(setImmediate);
+  }
+  await written;
+  let lost = 0;
+  slow.removeAllListeners('lost').on('lost', (bytes: number) => {
+    lost += bytes;
+  });
+  // From here on it takes nothing.
+  await write();
+  slow.on('data', () => {});
+  while (lost === 0) await new Promise(setImmediate);
+  slow.destroy();
+});

@@ -127,10 +127,9 @@ export class GuestOutput implements EscapeSink {
     const needed = this.#length + length;
     if (needed > this.#scratch.length) this.#grow(needed);
     const target = this.#scratch;
-    if (length > SHORT) source.copy(target, this.#length, start, end);
-    else
-      for (let index = 0; index < length; index += 1)
-        target[this.#length + index] = source[start + index] as number;
+    let to = this.#length;
+    if (length > SHORT) source.copy(target, to, start, end);
+    else for (let from = start; from < end; from += 1) target[to++] = source[from] as number;
     this.#length = needed;
   }
 

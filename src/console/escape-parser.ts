@@ -5,15 +5,8 @@ import {
   type SequenceKind,
   STRING_LIMIT,
 } from './escape-sequence.ts';
+import { BEL, C1_LEAD, CAN, DEL, ENQ, ESC, SUB, stringStops, TextStops } from './text-stops.ts';
 
-const ENQ = 0x05;
-const BEL = 0x07;
-const CAN = 0x18;
-const SUB = 0x1a;
-const ESC = 0x1b;
-const DEL = 0x7f;
-/** U+0080 to U+009F, the C1 controls, are this and then their code in UTF-8. */
-const C1_LEAD = 0xc2;
 const BACKSLASH = 0x5c;
 /** Hexadecimal digits of a colour after `ESC ] P` (console_codes(4)). */
 const PALETTE_DIGITS = 7;
@@ -38,13 +31,6 @@ const strings = new Map<number, SequenceKind>([
   [0x5f, 'apc'],
   [0x6b, 'title'],
 ]);
-
-/** Bytes that are not text for the parser, in the ground state and in strings. */
-const groundStops = bytes(ENQ, ESC, C1_LEAD);
-const stringStops = bytes(ENQ, BEL, CAN, SUB, ESC, C1_LEAD);
-
-/** So far the bytes are looked at one by one; a search for the next stop costs more to begin. */
-const NEAR = 24;
 
 /**
  * Finds escape sequences as terminals in UTF-8 mode do: the states of ECMA-48 and the VT500 series (vt100.net,
@@ -79,8 +65,7 @@ export class EscapeParser implements Sequence {
   #passes = false;
   /** The last byte of the last chunk was C1_LEAD. */
   #lead = false;
-  /** Where the next of each stop is in the chunk, as far as it was searched for. */
-  readonly #next = { escape: -1, enquiry: -1, lead: -1 };
+  readonly #stops = new TextStops();
 
   constructor() {
     this.data = this.#held;
@@ -96,7 +81,7 @@ export class EscapeParser implements Sequence {
     this.#lead = false;
     this.chunk = chunk;
     this.#from = 0;
-    this.#next.escape = this.#next.enquiry = this.#next.lead = -1;
+    this.#stops.start(chunk);
     const length = chunk.length;
     let position = 0;
     while (position < length) position = this.#step(position, length, sink);
@@ -131,11 +116,17 @@ export class EscapeParser implements Sequence {
   }
 
   #ground(from: number, length: number, sink: EscapeSink): number {
-    const position = this.#nextStop(from, length);
-    if (position === length) return length;
-    const byte = this.chunk[position];
-    if (byte === ESC) return this.#enterEscape(position);
-    if (byte === ENQ) {
+    const chunk = this.chunk;
+    let position = this.#stops.next(from);
+    for (;;) {
+      if (position === length) return length;
+      if (chunk[position] !== ESC) break;
+      const end = this.#wholeCsi(position, length);
+      if (end === 0) return this.#enterEscape(position);
+      sink.sequence(this);
+      position = this.#stops.next(end);
+    }
+    if (chunk[position] === ENQ) {
       sink.remove(position, position + 1);
       return position + 1;
     }
@@ -143,17 +134,34 @@ export class EscapeParser implements Sequence {
     return this.#maybeC1(position, length, sink, position + 1);
   }
 
-  #nextStop(from: number, length: number): number {
+  /**
+   * The end of the CSI sequence that begins here, if it is one of the usual form and complete, else 0. Nothing that the
+   * states would not find as well; this is for speed.
+   */
+  #wholeCsi(start: number, length: number): number {
     const chunk = this.chunk;
-    const near = Math.min(length, from + NEAR);
-    let position = from;
-    while (position < near && groundStops[chunk[position] as number] === 0) position += 1;
-    if (position < near || position === length) return position;
-    const next = this.#next;
-    if (next.escape < position) next.escape = search(chunk, ESC, position);
-    if (next.enquiry < position) next.enquiry = search(chunk, ENQ, position);
-    if (next.lead < position) next.lead = search(chunk, C1_LEAD, position);
-    return Math.min(next.escape, next.enquiry, next.lead);
+    const stop = Math.min(length, start + SEQUENCE_LIMIT);
+    let position = start + 2;
+    if (position >= stop || chunk[start + 1] !== 0x5b) return 0;
+    let byte = chunk[position] as number;
+    const prefix = byte >= 0x3c && byte <= 0x3f ? byte : 0;
+    if (prefix !== 0) position += 1;
+    const bodyStart = position;
+    for (; position < stop; position += 1) {
+      byte = chunk[position] as number;
+      if (byte < 0x30 || byte > 0x3b) break;
+    }
+    if (position === stop || byte < 0x40 || byte > 0x7e) return 0;
+    this.kind = 'csi';
+    this.data = chunk;
+    this.start = this.chunkStart = start;
+    this.end = this.chunkEnd = position + 1;
+    this.prefix = prefix;
+    this.intermediates = 0;
+    this.final = byte;
+    this.bodyStart = bodyStart;
+    this.bodyEnd = position;
+    return position + 1;
   }
 
   #enterEscape(position: number): number {
@@ -482,15 +490,4 @@ export class EscapeParser implements Sequence {
       sink.remove(this.#from, end);
     }
   }
-}
-
-function bytes(...members: readonly number[]): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const member of members) table[member] = 1;
-  return table;
-}
-
-function search(chunk: Buffer, byte: number, from: number): number {
-  const found = chunk.indexOf(byte, from);
-  return found === -1 ? chunk.length : found;
 }

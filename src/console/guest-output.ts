@@ -78,7 +78,7 @@ export class GuestOutput implements EscapeSink {
     if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
-    this.#modes.see(sequence);
+    if (sequence.kind === 'escape' || sequence.prefix !== 0) this.#modes.see(sequence);
     const follow = this.#tint?.after(sequence) ?? null;
     if (follow !== null) this.#insert(sequence.chunkEnd, follow);
   }

@@ -126,12 +126,8 @@ export class EscapeParser implements Sequence {
       sink.sequence(this);
       position = this.#stops.next(end);
     }
-    if (chunk[position] === ENQ) {
-      sink.remove(position, position + 1);
-      return position + 1;
-    }
     this.#from = position;
-    return this.#maybeC1(position, length, sink, position + 1);
+    return chunk[position] === ENQ ? this.#removeByte(position, sink) : this.#maybeC1(position, length, sink);
   }
 
   /**
@@ -334,13 +330,9 @@ export class EscapeParser implements Sequence {
       return position + 1;
     }
     if (byte === CAN || byte === SUB) return this.#abandon(position, sink);
-    if (byte === ENQ) {
-      this.#cutOut(position, sink);
-      sink.remove(position, position + 1);
-      return position + 1;
-    }
+    if (byte === ENQ) return this.#removeByte(position, sink);
     if (position + 1 < length && chunk[position + 1] === 0x9c) return this.#finishByC1(position, sink);
-    return this.#maybeC1(position, length, sink, position + 1);
+    return this.#maybeC1(position, length, sink);
   }
 
   #stringEscape(position: number, sink: EscapeSink): number {
@@ -400,16 +392,11 @@ export class EscapeParser implements Sequence {
       this.#skip(position, sink);
       return position + 1;
     }
-    if (byte === ENQ) {
-      this.#skip(position, sink);
-      sink.remove(position, position + 1);
-      this.#from = position + 1;
-      return position + 1;
-    }
+    if (byte === ENQ) return this.#removeByte(position, sink);
     if (byte === BEL) return this.kind === 'osc' ? this.#endLong(position + 1, sink) : position + 1;
     // These end the string in the terminal as well.
     if (byte === CAN || byte === SUB) return this.#endLong(position, sink);
-    return this.#maybeC1(position, length, sink, position + 1);
+    return this.#maybeC1(position, length, sink);
   }
 
   /** Removes the bytes of a long string before `position` unless they are for the terminal. */
@@ -426,10 +413,10 @@ export class EscapeParser implements Sequence {
 
   #longEscape(position: number, sink: EscapeSink): number {
     const previous = position - 1;
-    if (this.chunk[position] === BACKSLASH && (previous >= 0 || !this.#passes)) {
-      return this.#endLong(position + 1, sink);
-    }
-    if (this.chunk[position] !== BACKSLASH && this.#passes) sink.broken(Math.max(previous, 0));
+    const ends = this.chunk[position] === BACKSLASH;
+    if (ends && !this.#passes) return this.#endLong(position + 1, sink);
+    // The ST that ends what goes to the terminal is reported like any other escape sequence.
+    if (!ends && this.#passes) sink.broken(Math.max(previous, 0));
     if (previous >= 0) this.#enterEscape(previous);
     else this.#restartEscape(position);
     return position;
@@ -442,14 +429,25 @@ export class EscapeParser implements Sequence {
     this.#heldLength = 1;
   }
 
-  /** At C1_LEAD: begins what a C1 control begins, which ends all else; other characters are text: goes on at `next`. */
-  #maybeC1(position: number, length: number, sink: EscapeSink, next: number): number {
+  /** Removes a byte that is not for the terminal from text or a string. */
+  #removeByte(position: number, sink: EscapeSink): number {
+    if (this.#state === 'string') this.#cutOut(position, sink);
+    else if (this.#state === 'long') this.#skip(position, sink);
+    sink.remove(position, position + 1);
+    this.#from = position + 1;
+    return position + 1;
+  }
+
+  /** At C1_LEAD: begins what a C1 control begins, which ends all else; other characters are text. */
+  #maybeC1(position: number, length: number, sink: EscapeSink): number {
     if (position + 1 === length) {
       this.#lead = true;
       return length;
     }
     const code = this.chunk[position + 1] as number;
-    if (code < 0x80 || code > 0x9f) return next;
+    // Alone it would make a C1 control together with a byte behind something that is removed.
+    if (code < 0x80 || code > 0xbf) return this.#removeByte(position, sink);
+    if (code > 0x9f) return position + 1;
     if (this.#state === 'long') {
       this.#skip(position, sink);
       if (this.#passes) sink.broken(position);

@@ -43,7 +43,7 @@ export interface EscapeSink {
   sequence(sequence: Sequence): void;
   /**
    * A string has become longer than STRING_LIMIT; these are its first bytes, without a terminator. True: it is for the
-   * terminal from here on, all else of it goes by as text does. False: all of it is removed.
+   * terminal, all else of it goes by as text does, and the `ESC \` at its end is reported. False: all of it is removed.
    */
   overflow(sequence: Sequence): boolean;
   /** A string that overflowed and went to the terminal was broken off, before `at`. */

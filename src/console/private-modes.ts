@@ -1,6 +1,7 @@
-/** `ESC [ ?`: what starts a DEC private mode sequence (DECSET, DECRST). */
-const INTRODUCER = Buffer.from('\x1b[?');
-/** Longer ones are no mode sequences. */
+import { EscapeParser } from './escape-parser.ts';
+import type { EscapeSink, Sequence } from './escape-sequence.ts';
+
+/** Bytes of parameters; longer ones are no mode sequences. */
 const LONGEST = 64;
 
 /** The modes that make a shell unusable when a guest leaves them behind, with what they are at rest. */
@@ -12,7 +13,10 @@ const atRest = new Map<number, boolean>([
   [25, true], // cursor shown
   ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016].map((mode) => [mode, false] as const), // mouse, focus
   ...[47, 1047, 1049].map((mode) => [mode, false] as const), // alternate screen
+  [69, false], // left and right margins
   [2004, false], // bracketed paste
+  [2026, false], // synchronized output
+  ...[2031, 2048].map((mode) => [mode, false] as const), // reports of colour scheme and window size
 ]);
 
 /**
@@ -22,24 +26,26 @@ const atRest = new Map<number, boolean>([
  */
 export class PrivateModes {
   readonly #changed = new Set<number>();
-  /** The beginning of a sequence at the end of the last chunk. */
-  #carry: Buffer = Buffer.alloc(0);
+  readonly #parser = new EscapeParser();
+  readonly #sink: EscapeSink = {
+    sequence: (sequence) => this.see(sequence),
+    overflow: () => false,
+    broken: () => {},
+    remove: () => {},
+  };
 
   /** Takes what is written to the terminal next. */
   push(chunk: Buffer): void {
-    const data = this.#carry.length === 0 ? chunk : Buffer.concat([this.#carry, chunk]);
-    let start = data.indexOf(INTRODUCER);
-    while (start !== -1) {
-      let end = start + INTRODUCER.length;
-      while (end < data.length && end - start < LONGEST && isParameter(data[end])) end += 1;
-      if (end === data.length) break;
-      const final = data[end];
-      if (final === 0x68 || final === 0x6c) {
-        this.#set(data.toString('latin1', start + INTRODUCER.length, end), final === 0x68);
-      }
-      start = data.indexOf(INTRODUCER, end);
-    }
-    this.#carry = Buffer.from(data.subarray(start === -1 ? unfinished(data) : start));
+    this.#parser.parse(chunk, this.#sink);
+  }
+
+  /** Takes a sequence that goes to the terminal, from a parser that others share. */
+  see({ kind, final, prefix, intermediates, data, bodyStart, bodyEnd }: Sequence): void {
+    if (intermediates !== 0) return;
+    if (kind === 'escape' && final === 0x63) this.#changed.clear(); // RIS
+    if (kind !== 'csi' || prefix !== 0x3f || (final !== 0x68 && final !== 0x6c)) return;
+    if (bodyEnd - bodyStart <= LONGEST)
+      this.#set(data.toString('latin1', bodyStart, bodyEnd), final === 0x68);
   }
 
   #set(parameters: string, on: boolean): void {
@@ -66,17 +72,6 @@ export class PrivateModes {
   }
 }
 
-function isParameter(byte: number | undefined): boolean {
-  return byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || byte === 0x3b);
-}
-
 function isScreen(mode: number): boolean {
   return mode === 47 || mode === 1047 || mode === 1049;
-}
-
-/** Where the beginning of an introducer at the very end starts, or the length. */
-function unfinished(data: Buffer): number {
-  if (data.at(-1) === 0x1b) return data.length - 1;
-  if (data.at(-2) === 0x1b && data.at(-1) === 0x5b) return data.length - 2;
-  return data.length;
 }

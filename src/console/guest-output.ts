@@ -1,0 +1,141 @@
+import { EscapeParser } from './escape-parser.ts';
+import type { EscapeSink, Sequence } from './escape-sequence.ts';
+import { PrivateModes } from './private-modes.ts';
+import { TerminalFilter } from './terminal-filter.ts';
+import type { Reach } from './terminal-reach.ts';
+import { Tint } from './tint.ts';
+
+export interface GuestOutputOptions {
+  /** Parameters of the SGR sequence that sets the background, as parseBackground gives them; null for no tint. */
+  readonly tint: string | null;
+  readonly mode: 'interactive' | 'read-only';
+  readonly allow: ReadonlySet<Reach>;
+}
+
+/** What ends a string in the terminal without effect. */
+const CAN = Buffer.of(0x18);
+/** Most of what a chunk can become keeps its memory for the next one. */
+const KEPT_SCRATCH = 256 * 1024;
+/** Up to so many bytes a loop is faster than a call. */
+const SHORT = 32;
+
+/**
+ * What a guest writes on its way to the user's terminal: tinted, without what reaches out of the window, and followed,
+ * so that the terminal can be put back in the end. One pass does all of it, with the same result for any chunk
+ * boundaries. Holds back an incomplete sequence (STRING_LIMIT bytes at most) until the rest of it comes.
+ */
+export class GuestOutput implements EscapeSink {
+  readonly #parser = new EscapeParser();
+  readonly #filter: TerminalFilter;
+  readonly #tint: Tint | null;
+  readonly #modes = new PrivateModes();
+  /** Before this place all of the chunk is in `#scratch` or removed. Nothing is, as long as `#changed` is false. */
+  #done = 0;
+  #changed = false;
+  #scratch: Buffer = Buffer.allocUnsafe(0);
+  #length = 0;
+
+  constructor({ tint, mode, allow }: GuestOutputOptions) {
+    this.#filter = new TerminalFilter({ mode, allow });
+    this.#tint = tint === null ? null : new Tint(tint);
+  }
+
+  /** What to write before anything of the guest. */
+  start(): string {
+    return this.#tint?.start() ?? '';
+  }
+
+  /** What to write in place of the chunk: the chunk itself where nothing changes. Takes over the buffer. */
+  push(chunk: Buffer): Buffer {
+    this.#done = 0;
+    this.#length = 0;
+    this.#changed = false;
+    const parsed = this.#parser.parse(chunk, this);
+    if (!this.#changed) return parsed;
+    this.#copy(parsed, this.#done, parsed.length);
+    const result = Buffer.allocUnsafeSlow(this.#length);
+    result.set(this.#scratch.subarray(0, this.#length));
+    if (this.#scratch.length > KEPT_SCRATCH) this.#scratch = Buffer.allocUnsafe(0);
+    return result;
+  }
+
+  /** From here on nothing goes by that makes the terminal answer: nobody is left who would take the answer. */
+  stopAnswers(): void {
+    this.#filter.mode = 'read-only';
+  }
+
+  /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */
+  end(): string {
+    return `${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
+  }
+
+  sequence(sequence: Sequence): void {
+    const verdict = this.#filter.judge(sequence);
+    if (verdict === 'drop') {
+      this.remove(sequence.chunkStart, sequence.chunkEnd);
+      return;
+    }
+    if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
+    else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
+    if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
+    if (sequence.kind === 'escape' || sequence.prefix !== 0) this.#modes.see(sequence);
+    const follow = this.#tint?.after(sequence) ?? null;
+    if (follow !== null) this.#insert(sequence.chunkEnd, follow);
+  }
+
+  overflow(sequence: Sequence): boolean {
+    if (!this.#filter.judgeLong(sequence)) return false;
+    if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
+    return true;
+  }
+
+  broken(at: number): void {
+    this.#insert(at, CAN);
+  }
+
+  remove(start: number, end: number): void {
+    if (start === end) return;
+    this.#flush(start);
+    this.#done = end;
+  }
+
+  #pass(sequence: Sequence): void {
+    this.#replace(sequence, sequence.data, sequence.start, sequence.end);
+  }
+
+  #replace({ chunkStart, chunkEnd }: Sequence, data: Buffer, start: number, end: number): void {
+    this.#flush(chunkStart);
+    this.#copy(data, start, end);
+    this.#done = chunkEnd;
+  }
+
+  #insert(at: number, data: Buffer): void {
+    this.#flush(at);
+    this.#copy(data, 0, data.length);
+  }
+
+  /** Lets all of the chunk that is before `end` go by as it is. */
+  #flush(end: number): void {
+    this.#changed = true;
+    this.#copy(this.#parser.chunk, this.#done, end);
+    this.#done = end;
+  }
+
+  #copy(source: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length <= 0) return;
+    const needed = this.#length + length;
+    if (needed > this.#scratch.length) this.#grow(needed);
+    const target = this.#scratch;
+    let to = this.#length;
+    if (length > SHORT) source.copy(target, to, start, end);
+    else for (let from = start; from < end; from += 1) target[to++] = source[from] as number;
+    this.#length = needed;
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * needed, 4096));
+    larger.set(this.#scratch.subarray(0, this.#length));
+    this.#scratch = larger;
+  }
+}

@@ -1,0 +1,225 @@
+import type { Sequence } from './escape-sequence.ts';
+import {
+  ansiModeRules,
+  csiRule,
+  escapeRule,
+  oscRules,
+  privateModeRules,
+  type Reach,
+  type Rule,
+  windowRules,
+} from './terminal-reach.ts';
+
+export interface TerminalFilterOptions {
+  readonly mode: 'interactive' | 'read-only';
+  readonly allow: ReadonlySet<Reach>;
+}
+
+/** What becomes of a sequence; a Buffer takes its place. */
+export type Verdict = 'pass' | 'drop' | Buffer;
+
+/** Bytes of mode lists; what is longer comes from no program. */
+const MODES_LIMIT = 64;
+/** Characters of a title. */
+const TITLE_LIMIT = 250;
+/** Titles and keyboard protocols that a guest may have pushed at one time. */
+const STACK_LIMIT = 16;
+
+/**
+ * Judges the sequences of a guest by the table in terminal-reach.ts: nothing of what it writes may reach what lies
+ * outside of its part of the screen, or make the terminal type something that nobody passes on to it.
+ */
+export class TerminalFilter {
+  mode: 'interactive' | 'read-only';
+  readonly #allow: ReadonlySet<Reach>;
+  #titles = 0;
+  #keyboards = 0;
+  #keyboardSet = false;
+  #modifiersSet = false;
+  #coloursSet = false;
+
+  constructor({ mode, allow }: TerminalFilterOptions) {
+    this.mode = mode;
+    this.#allow = allow;
+  }
+
+  /** Judges a complete sequence. */
+  judge(sequence: Sequence): Verdict {
+    switch (sequence.kind) {
+      case 'csi': {
+        const rule = csiRule(sequence.prefix, sequence.intermediates, sequence.final);
+        if (rule === 'pass') return 'pass';
+        return rule === 'own' ? this.#ownCsi(sequence) : this.#verdict(rule);
+      }
+      case 'escape':
+        return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
+      case 'osc':
+        return this.#osc(sequence);
+      case 'dcs':
+        return this.#dcs(sequence);
+      case 'apc':
+        return this.#apc(sequence);
+      default:
+        return 'drop';
+    }
+  }
+
+  /** Judges a string of any length by its beginning: whether it goes to the terminal. */
+  judgeLong(sequence: Sequence): boolean {
+    const { kind, data, bodyStart } = sequence;
+    if (kind === 'osc') {
+      const number = /^(52|5522|1337|5113);/.test(data.toString('latin1', bodyStart, bodyStart + 5));
+      return number && this.judge(sequence) === 'pass';
+    }
+    if (kind === 'dcs' && header(sequence) !== 'q') return false;
+    return this.judge(sequence) === 'pass';
+  }
+
+  /** What takes back the guest's changes that outlast it. */
+  undo(): string {
+    const text = [
+      this.#keyboardSet ? '\x1b[=0u' : '',
+      this.#keyboards > 0 ? `\x1b[<${this.#keyboards}u` : '',
+      this.#modifiersSet ? '\x1b[>4m' : '',
+      '\x1b[23;0t'.repeat(this.#titles),
+      this.#coloursSet ? '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\' : '',
+    ].join('');
+    this.#keyboardSet = this.#modifiersSet = this.#coloursSet = false;
+    this.#keyboards = this.#titles = 0;
+    return text;
+  }
+
+  #verdict(rule: Rule): Verdict {
+    return this.#permits(rule) ? 'pass' : 'drop';
+  }
+
+  #permits(rule: Rule): boolean {
+    if (rule === 'pass') return true;
+    if (rule === 'answered') return this.mode === 'interactive';
+    return rule !== 'never' && rule !== 'own' && this.#allow.has(rule);
+  }
+
+  #ownCsi(sequence: Sequence): Verdict {
+    const { final, prefix } = sequence;
+    if (final === 0x68 || final === 0x6c) return this.#modes(sequence);
+    if (final === 0x74) return this.#window(body(sequence));
+    if (this.mode !== 'interactive') return 'drop';
+    if (final === 0x75) return this.#keyboard(prefix, body(sequence));
+    this.#modifiersSet = true;
+    return 'pass';
+  }
+
+  /** The list without the modes that are not for the guest. */
+  #modes(sequence: Sequence): Verdict {
+    if (sequence.bodyEnd - sequence.bodyStart > MODES_LIMIT) return 'drop';
+    const rules = sequence.prefix === 0 ? ansiModeRules : privateModeRules;
+    const all = body(sequence).split(';');
+    // Leading zeros are none to the terminal.
+    const kept = all.filter((mode) => this.#permits(rules.get(String(Number(mode))) ?? 'pass'));
+    if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
+    if (kept.length === all.length) return 'pass';
+    const prefix = sequence.prefix === 0 ? '' : '?';
+    return Buffer.from(`\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
+  }
+
+  #window(parameters: string): Verdict {
+    const operation = String(Number(parameters.split(';')[0]));
+    const rule = windowRules.get(operation) ?? 'window';
+    if (rule !== 'title') return this.#verdict(rule);
+    // A pop too many takes the title that is put back in the end.
+    const push = operation === '22';
+    if (!this.#allow.has('title') || (push ? this.#titles >= STACK_LIMIT : this.#titles === 0)) return 'drop';
+    this.#titles += push ? 1 : -1;
+    return 'pass';
+  }
+
+  /** https://sw.kovidgoyal.net/kitty/keyboard-protocol/: `>` pushes, `<` pops, `=` sets. */
+  #keyboard(prefix: number, parameters: string): Verdict {
+    if (prefix === 0x3d) {
+      this.#keyboardSet = true;
+      return 'pass';
+    }
+    if (prefix === 0x3e) {
+      if (this.#keyboards >= STACK_LIMIT) return 'drop';
+      this.#keyboards += 1;
+      return 'pass';
+    }
+    const count = parameters === '' ? 1 : Number(parameters);
+    const pops = Math.min(Number.isNaN(count) ? 0 : count, this.#keyboards);
+    if (pops === 0) return 'drop';
+    this.#keyboards -= pops;
+    return pops === count ? 'pass' : Buffer.from(`\x1b[<${pops}u`);
+  }
+
+  #osc(sequence: Sequence): Verdict {
+    const { data, bodyStart, bodyEnd } = sequence;
+    const [, number = '', rest = ''] =
+      /^([0-9]{1,5})(?:;(.*))?$/s.exec(data.toString('latin1', bodyStart, bodyEnd)) ?? [];
+    const rule = oscRules[String(Number(number))];
+    if (number === '' || rule === undefined) return 'drop';
+    if (rule === 'title') return this.#title(sequence, number);
+    if (rule === 'files') return this.#files(Number(number), rest);
+    // A line feed in it ends the string in some terminals.
+    if (/[\x00-\x1f\x7f]/.test(rest)) return 'drop';
+    if (rule === 'own' || rule === 'colours') return this.#colours(Number(number), rest);
+    if (rule === 'clipboard' && rest.includes('?') && this.mode !== 'interactive') return 'drop';
+    return this.#verdict(rule);
+  }
+
+  #title({ data, bodyStart, bodyEnd }: Sequence, number: string): Verdict {
+    if (!this.#allow.has('title')) return 'drop';
+    const start = bodyStart + number.length + 1;
+    const title = data.toString('utf8', Math.min(start, bodyEnd), bodyEnd);
+    // Some terminals take this for a question.
+    if (title === '?') return 'drop';
+    const shown = title.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '');
+    if (shown === title && title.length <= TITLE_LIMIT) return 'pass';
+    return Buffer.from(`\x1b]${number};${[...shown].slice(0, TITLE_LIMIT).join('')}\x1b\\`);
+  }
+
+  #files(number: number, rest: string): Verdict {
+    if (number === 1337 && !/^(File|MultipartFile|FilePart)=|^FileEnd$/.test(rest)) return 'drop';
+    if (number === 5113 && this.mode !== 'interactive') return 'drop';
+    return this.#verdict('files');
+  }
+
+  #colours(number: number, rest: string): Verdict {
+    const fields = rest.split(';');
+    const values = number < 10 ? fields.filter((_, index) => index % 2 === 1) : fields;
+    if (number < 20 && values.length > 0 && values.every((value) => value === '?'))
+      return this.#verdict('answered');
+    if (!this.#allow.has('colours') || (rest.includes('?') && this.mode !== 'interactive')) return 'drop';
+    this.#coloursSet = true;
+    return 'pass';
+  }
+
+  #dcs(sequence: Sequence): Verdict {
+    const introducer = header(sequence);
+    if (introducer === 'q') return this.#verdict('graphics');
+    // XTGETTCAP answers with the names that it got, in hexadecimal.
+    if (introducer === '+q' && /^\+q[0-9a-fA-F;]*$/.test(body(sequence))) return this.#verdict('answered');
+    return 'drop';
+  }
+
+  /** https://sw.kovidgoyal.net/kitty/graphics-protocol/: the terminal answers; `t` says where the data is. */
+  #apc(sequence: Sequence): Verdict {
+    const [control = '', ...data] = body(sequence).split(';');
+    if (!control.startsWith('G') || this.mode !== 'interactive') return 'drop';
+    // The control data went on behind what is known of a long string.
+    if (data.length === 0 && sequence.bodyEnd === sequence.end) return 'drop';
+    const media = control
+      .slice(1)
+      .split(',')
+      .filter((pair) => pair.startsWith('t='));
+    return this.#verdict(media.every((pair) => pair === 't=d') ? 'graphics' : 'files');
+  }
+}
+
+function body({ data, bodyStart, bodyEnd }: Sequence): string {
+  return data.toString('latin1', bodyStart, bodyEnd);
+}
+
+/** Intermediates and final byte of a DCS string; null when it is malformed. */
+function header(sequence: Sequence): string | null {
+  return /^[0-9:;]*([ -/]{0,2}[@-~])/.exec(body(sequence))?.[1] ?? null;
+}

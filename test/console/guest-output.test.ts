@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { GuestOutput } from '../../src/console/guest-output.ts';
+import { allowedByDefault, reaches } from '../../src/console/terminal-reach.ts';
+import { chunkedStream } from './chunks.ts';
+
+const tint = '48;2;12;51;19';
+const set = `\x1b[${tint}m`;
+
+interface Options {
+  readonly tint?: string | null;
+  readonly mode?: 'interactive' | 'read-only';
+  readonly allow?: ReadonlySet<(typeof reaches)[number]>;
+}
+
+function guestOutput(options: Options = {}): GuestOutput {
+  return new GuestOutput({ tint: null, mode: 'interactive', allow: allowedByDefault, ...options });
+}
+
+function output(text: string, options: Options = {}): string {
+  return guestOutput(options).push(Buffer.from(text)).toString();
+}
+
+test('a chunk in which nothing changes is given back as it is', () => {
+  const out = guestOutput({ tint });
+  for (const text of [
+    'plain\r\n',
+    '\x1b[1;31mred\x1b[39m',
+    '\x1b]0;title\x07',
+    'Grüße «»\x1b[K',
+    '\x1b[?25l',
+  ]) {
+    const chunk = Buffer.from(text);
+    assert.equal(out.push(chunk), chunk, JSON.stringify(text));
+  }
+});
+
+test('the tint follows what sets the default background', () => {
+  assert.equal(guestOutput({ tint }).start(), `${set}\x1b[J`);
+  assert.equal(output('a\x1b[mb\x1b[1;49mc\x1b[44md', { tint }), `a\x1b[m${set}b\x1b[1;49m${set}c\x1b[44md`);
+  assert.equal(output('\x1bca\x1b[!pb', { tint }), `\x1bc${set}\x1b[Ja\x1b[!p${set}b`);
+  assert.equal(output('\x1b[m\x1b[49m'), '\x1b[m\x1b[49m');
+});
+
+test('a sequence in pieces is held until it is complete', () => {
+  const out = guestOutput();
+  assert.equal(out.push(Buffer.from('a\x1b')).toString(), 'a');
+  assert.equal(out.push(Buffer.from('[3')).toString(), '');
+  assert.equal(out.push(Buffer.from('1mb\xe9'.normalize())).toString(), '\x1b[31mb\xe9');
+  assert.equal(out.push(Buffer.from('\x1b]52;c;QQ')).toString(), '');
+  assert.equal(out.push(Buffer.from('==\x07c')).toString(), 'c');
+  assert.equal(out.push(Buffer.of(0xc2)).length, 0);
+  assert.equal(out.push(Buffer.of(0xa9)).toString(), '©');
+});
+
+test('the end undoes what the guest left behind', () => {
+  const out = guestOutput({ tint });
+  out.push(Buffer.from('\x1b[?1049h\x1b[?1000h\x1b[>1u\x1b[>4;2m\x1b[22;0t'));
+  assert.equal(
+    out.end(),
+    '\x18\x1b[?1049l\x1b[?1000l\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h\x1b[<1u\x1b[>4m\x1b[23;0t\x1b[0m\x1b[J',
+  );
+  assert.equal(guestOutput().end(), '\x18\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h');
+});
+
+test('nothing makes the terminal answer in read-only mode, nor from the end on', () => {
+  const questions =
+    '\x1b[c\x1b[6n\x1b[>c\x1b[?1$p\x1b[18t\x1bZ\x1b]11;?\x07\x1bP+q544e\x1b\\\x1b[?2004h\x1b[>1u\x1b[?u';
+  assert.equal(output(`a${questions}b`), `a${questions}b`);
+  assert.equal(output(`a${questions}b`, { mode: 'read-only' }), 'ab');
+  const out = guestOutput();
+  out.stopAnswers();
+  assert.equal(out.push(Buffer.from(`a${questions}b`)).toString(), 'ab');
+});
+
+const options = fc.record({
+  tint: fc.constantFrom(null, tint),
+  mode: fc.constantFrom('interactive' as const, 'read-only' as const),
+  allow: fc.subarray([...reaches]).map((names) => new Set(names)),
+});
+
+test('what comes out does not depend on the chunks', () => {
+  fc.assert(
+    fc.property(chunkedStream, options, ({ whole, chunks }, how) => {
+      const one = guestOutput(how);
+      const many = guestOutput(how);
+      const pieces = Buffer.concat(chunks.map((chunk) => many.push(Buffer.from(chunk))));
+      assert.equal(pieces.toString('latin1'), one.push(whole).toString('latin1'));
+      assert.equal(many.end(), one.end());
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('filtering again removes nothing more', () => {
+  fc.assert(
+    fc.property(chunkedStream, options, ({ whole }, how) => {
+      const once = guestOutput({ ...how, tint: null }).push(whole);
+      const twice = guestOutput({ ...how, tint: null }).push(once);
+      assert.equal(twice.toString('latin1'), once.toString('latin1'));
+    }),
+    { numRuns: 1000 },
+  );
+});

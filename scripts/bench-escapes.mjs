@@ -1,6 +1,6 @@
 // What the way of a guest's output to the terminal costs (src/console/guest-output.ts), by itself: megabytes a second
 // of CPU time in push(), as ratios to a plain copy of the same chunks. Nothing here is asserted.
-// Usage: node scripts/bench-console.mjs
+// Usage: node scripts/bench-escapes.mjs
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

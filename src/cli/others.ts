@@ -13,5 +13,4 @@ export const systemdOptions: ReadonlyMap<string, string | null> = new Map([
   ['forward-journal-keep-free', null],
   ['forward-journal-max-file-size', null],
   ['forward-journal-max-files', null],
-  ['background', null],
 ]);

@@ -10,6 +10,7 @@ import type { RunningMachine } from '../launch/running-machine.ts';
 import type { Notice } from '../plan/plan.ts';
 import type { Settings } from '../settings/settings.ts';
 import { isTerminal, writeErr } from '../sys/stdio.ts';
+import { consoleLook } from './look.ts';
 import { Messages } from './messages.ts';
 import { ManagerNotifier } from './notify.ts';
 import { colourAllowed } from './output.ts';
@@ -153,6 +154,7 @@ async function attend(
   await using _console = forwardConsole({
     console: view,
     onSize: (size) => view.setSize(size),
+    look: consoleLook(settings, machine.plan.machine, environment),
     input: mode === 'interactive' ? 0 : null,
     output: 1,
     mode: mode === 'interactive' ? 'interactive' : 'read-only',

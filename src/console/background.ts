@@ -1,5 +1,3 @@
-import { UsageError } from '../errors.ts';
-
 /** Red, green and blue from 0 to 1. */
 export type Colour = readonly [red: number, green: number, blue: number];
 
@@ -100,14 +98,7 @@ const background = new RegExp(
   `^(?:4[0-7]|10[0-7]|48;5;${byte}|48:5:${byte}|48;2(?:;${byte}){3}|48:2(?::[0-9]*)?(?::${byte}){3})$`,
 );
 
-/**
- * The value of --background=: the parameters of an SGR sequence that sets the background; empty, which gives null, for no
- * tint. Throws UsageError.
- */
-export function parseBackground(value: string): string | null {
-  if (value === '') return null;
-  if (background.test(value)) return value;
-  throw new UsageError(`--background=${value} is no background colour.`, {
-    hint: 'Give SGR parameters: 40 to 47, 100 to 107, 48;5;NUMBER or 48;2;RED;GREEN;BLUE; or nothing for no tint.',
-  });
+/** Whether this is the parameters of an SGR sequence that sets the background and nothing else. */
+export function isBackground(parameters: string): boolean {
+  return background.test(parameters);
 }

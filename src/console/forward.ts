@@ -2,10 +2,12 @@ import { fstatSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { DisposalStack, type Owned } from '../disposal.ts';
 import { isTerminal, terminalSize } from '../sys/stdio.ts';
+import { BackgroundAnswer, backgroundQuery, tintFor } from './background.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
+import { GuestOutput } from './guest-output.ts';
 import { HotkeyDetector } from './input.ts';
+import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
-import { PrivateModes } from './private-modes.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
 
 /**
@@ -29,6 +31,8 @@ export interface ForwardOptions {
   /** The user's standard output. */
   readonly output: number;
   readonly mode: 'interactive' | 'read-only';
+  /** Counts where standard output is a terminal. */
+  readonly look?: Look;
   /**
    * Called once when forwarding is over; for `hotkey` each time, since forwarding goes on then: what the guest says
    * while it goes down is worth seeing, and the user may press again.
@@ -42,12 +46,14 @@ export interface ForwardOptions {
 const READ_SIZE = 16 * 1024;
 /** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
 const INPUT_LIMIT = 1024 * 1024;
+/** Milliseconds that a terminal has to tell its background; one at the other end of the world may answer later. */
+const ANSWER_TIME = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
 
 /**
- * Connects the user's terminal, or whatever standard input and output are, with a guest's console, bytes unchanged both
- * ways. An interactive terminal is raw until disposal, and the hotkey works there (in a pipe these bytes are data).
+ * Connects the user's terminal, or whatever standard input and output are, with a guest's console. Pipes and files get the
+ * bytes unchanged; on their way to a terminal they are tinted and filtered (guest-output.ts). An interactive terminal is raw until disposal, and the hotkey works there (in a pipe these bytes are data).
  * The end of a piped input ends the input only. When standard output is slow the console is not read meanwhile; once it
  * is closed, what the guest writes is thrown away, so that the guest does not hang in it. Disposal writes out what the
  * guest has written so far, within a time limit, and puts the terminal back; it leaves the console paused. Throws
@@ -63,7 +69,12 @@ class Forwarder implements Owned {
   readonly #output: ConsoleOutput | null = null;
   readonly #input: InputEndpoint | null = null;
   readonly #hotkey = new HotkeyDetector();
-  readonly #privateModes = new PrivateModes();
+  /** What is done to the guest's words; null before the beginning, and where standard output is no terminal. */
+  #screen: GuestOutput | null = null;
+  /** Takes the terminal's answers out of what is typed. */
+  #answer: BackgroundAnswer | null = null;
+  #asking: NodeJS.Timeout | undefined;
+  #terminalInput = false;
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
   #received = 0;
@@ -118,13 +129,13 @@ class Forwarder implements Owned {
   #enterModes(): void {
     const { input, output, mode } = this.#options;
     const beforeRestore = () => {
-      if (this.#output?.isTerminal && this.#output.written > 0) {
-        // The shell's prompt gets a line of its own.
-        const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
-        this.#output.writeNow(`${this.#privateModes.reset()}${lineFeed}`);
-      }
+      if (this.#screen === null || this.#output === null) return;
+      // The shell's prompt gets a line of its own.
+      const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
+      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end}`);
     };
-    const rawInput = mode === 'interactive' && input !== null && isTerminal(input) ? input : null;
+    this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
+    const rawInput = this.#terminalInput ? input : null;
     const toTerminal = this.#output?.isTerminal === true;
     const same = toTerminal && rawInput !== null && fstatSync(rawInput).rdev === fstatSync(output).rdev;
     if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? { beforeRestore } : {}));
@@ -153,21 +164,46 @@ class Forwarder implements Owned {
       source.pause();
     });
     if (signal?.aborted) onAbort();
+    // Nothing of the guest is shown before the terminal has told its background, or had the time to.
+    if (this.#look.tint === 'ask' && this.#terminalInput && this.#output?.isTerminal) this.#ask();
+    else this.#begin(this.#look.tint === 'ask' ? null : this.#look.tint);
     if (source.destroyed || source.readableEnded) onOver();
-    else source.resume();
+  }
+
+  get #look(): Look {
+    return this.#options.look ?? plainLook;
+  }
+
+  #ask(): void {
+    this.#answer = new BackgroundAnswer();
+    this.#output?.write(Buffer.from(backgroundQuery));
+    this.#asking = setTimeout(() => this.#begin(null), ANSWER_TIME);
+  }
+
+  /** From now on the guest is shown. */
+  #begin(tint: string | null): void {
+    clearTimeout(this.#asking);
+    this.#asking = undefined;
+    if (this.#output?.isTerminal) {
+      const mode = this.#terminalInput ? 'interactive' : 'read-only';
+      this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
+      const start = `${this.#look.start}${this.#screen.start()}`;
+      if (start !== '') this.#output.write(Buffer.from(start));
+    }
+    if (!this.#consoleOver) this.#console.resume();
   }
 
   #onData(chunk: Buffer): void {
     this.#received += chunk.length;
     this.#lastByte = chunk.at(-1) ?? this.#lastByte;
     if (this.#output === null) return;
-    if (this.#output.isTerminal) this.#privateModes.push(chunk);
-    if (!this.#output.write(chunk)) this.#console.pause();
+    const shown = this.#screen === null ? chunk : this.#screen.push(chunk);
+    if (shown.length > 0 && !this.#output.write(shown)) this.#console.pause();
   }
 
   #onDrain(): void {
     if (this.#consoleOver) this.#end({ reason: 'console-closed' });
-    else this.#console.resume();
+    else if (this.#asking === undefined) this.#console.resume();
     this.#wake();
   }
 
@@ -201,9 +237,24 @@ class Forwarder implements Owned {
       if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
       return;
     }
-    const chunk = this.#buffer.subarray(0, length);
+    const chunk = this.#typed(this.#buffer.subarray(0, length));
     if (input.kind === 'terminal') this.#type(chunk);
     else if (!this.#send(chunk)) input.readiness.stop();
+  }
+
+  /** What the user has typed: without the terminal's own answers, which may come late. */
+  #typed(chunk: Buffer): Buffer {
+    const answer = this.#answer;
+    if (answer === null) return chunk;
+    const typed = answer.push(chunk);
+    if (answer.complete) this.#answer = null;
+    if (this.#asking !== undefined) {
+      if (!answer.complete && answer.colour === null) return typed;
+      this.#begin(answer.colour === null ? null : tintFor(answer.colour));
+      return typed;
+    }
+    // A key that looks like the beginning of an answer is not held back any more.
+    return Buffer.concat([typed, answer.flush()]);
   }
 
   /** A terminal is read on even though the guest does not read: the hotkey must work with a guest that hangs. */
@@ -235,6 +286,8 @@ class Forwarder implements Owned {
     // The owner is leaving by itself: nothing is reported from here on.
     this.#ended = true;
     this.#input?.readiness.stop();
+    if (this.#asking !== undefined) this.#begin(null);
+    this.#screen?.stopAnswers();
     try {
       await this.#drain();
     } finally {

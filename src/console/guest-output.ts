@@ -6,7 +6,7 @@ import type { Reach } from './terminal-reach.ts';
 import { Tint } from './tint.ts';
 
 export interface GuestOutputOptions {
-  /** Parameters of the SGR sequence that sets the background, as parseBackground gives them; null for no tint. */
+  /** Parameters of the SGR sequence that sets the background; null for no tint. */
   readonly tint: string | null;
   readonly mode: 'interactive' | 'read-only';
   readonly allow: ReadonlySet<Reach>;
@@ -45,7 +45,7 @@ export class GuestOutput implements EscapeSink {
     return this.#tint?.start() ?? '';
   }
 
-  /** What to write in place of the chunk: the chunk itself where nothing changes. Takes over the buffer. */
+  /** What to write in place of the chunk: the chunk itself where nothing changes. It must not change later. */
   push(chunk: Buffer): Buffer {
     this.#done = 0;
     this.#length = 0;

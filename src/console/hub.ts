@@ -147,7 +147,7 @@ export class ConsoleHub {
         this.#blocked = now;
         this.#console.resume();
       } else this.#hold(now);
-    }, blockedTime).unref();
+    }, blockedTime);
   }
 
   #onAdvance(): void {
@@ -160,6 +160,7 @@ export class ConsoleHub {
   #onOver(): void {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#held);
     for (const view of this.#views) view.wake();
   }
 

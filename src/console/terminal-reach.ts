@@ -1,3 +1,5 @@
+import type { reaches } from '../settings/defaults.ts';
+
 /**
  * What a guest can do outside of its part of the screen, by name; only what is allowed goes to the terminal:
  *
@@ -18,18 +20,6 @@
  * through tmux(1), and any string that is not known. Queries whose answers are the terminal's own (DA, DSR, DECRQM,
  * sizes, colours) and keyboard and mouse modes go by while somebody is there to pass the input on: interactive only.
  */
-export const reaches = [
-  'clipboard',
-  'colours',
-  'files',
-  'graphics',
-  'hyperlinks',
-  'notifications',
-  'title',
-  'window',
-  'working-directory',
-] as const;
-
 export type Reach = (typeof reaches)[number];
 
 export const allowedByDefault: ReadonlySet<Reach> = new Set(['graphics', 'hyperlinks', 'title']);

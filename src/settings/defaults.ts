@@ -7,6 +7,17 @@ import type { Settings } from './settings.ts';
 
 export const consoleModes = ['interactive', 'read-only', 'native', 'gui', 'headless'] as const;
 export const consoleTransports = ['virtio', 'serial'] as const;
+export const reaches = [
+  'clipboard',
+  'colours',
+  'files',
+  'graphics',
+  'hyperlinks',
+  'notifications',
+  'title',
+  'window',
+  'working-directory',
+] as const;
 export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx'] as const;
 export const diskTypes = ['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd'] as const;
 export const networkKinds = ['user', 'tap'] as const;
@@ -42,6 +53,8 @@ export function defaultSettings(): Settings {
     initrd: [],
     console: 'interactive',
     consoleTransport: 'virtio',
+    consoleAllow: ['graphics', 'hyperlinks', 'title'],
+    background: 'auto',
     network: [],
     notifyReady: 'auto',
     qemuArguments: [],

@@ -8,6 +8,7 @@ import {
   longestTimer,
   managerNames,
   networkKinds,
+  reaches,
   scopeInterfaces,
   settingsFileModes,
   sshKeyTypes,
@@ -84,6 +85,10 @@ export const settingsSchema = z.object({
   console: z._default(z.enum(consoleModes), 'interactive'),
   /** As what the guest sees it. */
   consoleTransport: z._default(z.enum(consoleTransports), 'virtio'),
+  /** What the guest may reach in the user's terminal beside its part of the screen. */
+  consoleAllow: z._default(z.array(z.enum(reaches)), ['graphics', 'hyperlinks', 'title']),
+  /** Parameters of the SGR sequence that sets the background; `auto`: a tint of the terminal's own; null: none. */
+  background: z._default(z.nullable(z.string()), 'auto'),
   /** The network interfaces, each kind at most once, in the order in which they were asked for. */
   network: z._default(z.array(z.enum(networkKinds)), []),
   /** When the machine counts as ready: by the guest's word, as soon as it runs, or by what is known of the guest. */

@@ -299,6 +299,25 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--console=readonly'], error: 'Did you mean read-only?' },
     { words: ['--console='], error: '--console= is none of' },
   ],
+  'console-allow': [
+    {
+      words: ['--console-allow=clipboard,~title'],
+      settings: { consoleAllow: ['clipboard', 'graphics', 'hyperlinks'] },
+    },
+    { words: ['--console-allow='], settings: { consoleAllow: [] } },
+    {
+      words: ['--console-allow=all', '--console-allow=~window', '--console-allow='],
+      settings: { consoleAllow: [] },
+    },
+    { words: ['--console-allow=clipbord'], error: 'is none of clipboard, colours' },
+    { words: ['--console-allow=title,,files'], error: 'is none of clipboard, colours' },
+  ],
+  background: [
+    { words: ['--background=44'], settings: { background: '44' } },
+    { words: ['--background', '48;2;1;2;3', '--background='], settings: { background: null } },
+    { words: ['--background=31'], error: '--background=31 is no background colour.' },
+    { words: ['--background=blue'], error: '--background=blue is no background colour.' },
+  ],
   'console-transport': [
     { words: ['--console-transport=serial'], settings: { consoleTransport: 'serial' } },
     { words: ['--console-transport=serial', '--console-transport', 'virtio'], settings: {} },

@@ -64,7 +64,11 @@ suite('bash', () => {
         .sort(),
       longNames,
     );
-    assert.deepEqual(complete('--cons').toSorted(), ['--console-transport=', '--console=']);
+    assert.deepEqual(complete('--cons').toSorted(), [
+      '--console-allow=',
+      '--console-transport=',
+      '--console=',
+    ]);
     assert.ok(complete('-').includes('-i'));
   });
   test('words of every option, however the shell breaks the line', () => {

@@ -6,7 +6,7 @@ import { packageRoot } from '../../src/assets.ts';
 import { options } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
 import { UsageError } from '../../src/errors.ts';
-import { defaultSettings, diskTypes, imageFormats } from '../../src/settings/defaults.ts';
+import { defaultSettings, diskTypes, imageFormats, reaches } from '../../src/settings/defaults.ts';
 import { type Settings, settingsSchema } from '../../src/settings/settings.ts';
 import { type Case, cases, grammarCases } from './cases.ts';
 
@@ -162,6 +162,8 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     initrd: fc.array(path),
     console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
     consoleTransport: fc.constantFrom('virtio', 'serial'),
+    consoleAllow: fc.subarray([...reaches]),
+    background: fc.constantFrom('auto', null, '44', '48;2;1;2;3'),
     network: fc.shuffledSubarray(['user', 'tap'] as const).map((kinds) => [...kinds]),
     notifyReady: tristate,
     qemuArguments: fc.array(fc.string({ minLength: 1 }).filter((text) => !text.includes('\0'))),
@@ -278,6 +280,9 @@ function render(settings: Settings): string[] {
   give('linux', settings.linux);
   for (const file of settings.initrd) give('initrd', file);
   give('console-transport', settings.consoleTransport);
+  words.push('--console-allow=');
+  if (settings.consoleAllow.length > 0) words.push(`--console-allow=${settings.consoleAllow.join(',')}`);
+  if (settings.background !== 'auto') words.push(`--background=${settings.background ?? ''}`);
   give('console', settings.console);
   for (const kind of settings.network) words.push(kind === 'user' ? '--network-user-mode' : '--network-tap');
   give('image-disk-type', settings.imageDiskType);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GuestOutput } from '../../src/console/guest-output.ts';
-import { allowedByDefault, reaches } from '../../src/console/terminal-reach.ts';
+import { allowedByDefault } from '../../src/console/terminal-reach.ts';
+import { reaches } from '../../src/settings/defaults.ts';
 import { chunkedStream } from './chunks.ts';
 
 const tint = '48;2;12;51;19';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GuestOutput } from '../../src/console/guest-output.ts';
-import { allowedByDefault, type Reach, reaches } from '../../src/console/terminal-reach.ts';
+import { allowedByDefault, type Reach } from '../../src/console/terminal-reach.ts';
+import { reaches } from '../../src/settings/defaults.ts';
 
 function filtered(
   text: string,

@@ -25,7 +25,7 @@ function assertRestored(scratch: Scratch): void {
   assert.equal(scratch.text('after'), scratch.text('before'));
 }
 
-test('all bytes pass both ways as they are, and line ends too', async () => {
+test('all bytes reach the guest as they are; to the terminal go all but what is not for it, and line ends too', async () => {
   using scratch = new Scratch();
   await using terminal = new Terminal(script('interactive', 'echo'), scratch);
   await terminal.shows('READY\r\n');
@@ -39,7 +39,9 @@ test('all bytes pass both ways as they are, and line ends too', async () => {
   await terminal.over();
   const received = scratch.lines().map((line) => String(line['received'] ?? ''));
   assert.equal(received.join(''), sent.toString('hex'));
-  assert.deepEqual(terminal.output.subarray(at, at + 256), sent);
+  // ENQ, which asks for an answer, an escape sequence that nobody knows (ESC space !), and half of a control of UTF-8.
+  const shown = sent.filter((byte) => ![0x05, 0x1b, 0x20, 0x21, 0xc2].includes(byte));
+  assert.deepEqual(terminal.output.subarray(at, at + shown.length), Buffer.from(shown));
   assert.equal(scratch.text('status'), '0\n');
   assertRestored(scratch);
 });

@@ -1,5 +1,7 @@
-import { consoleModes, consoleTransports } from '../../settings/defaults.ts';
-import { parseBoolean, parseWord } from '../values.ts';
+import { isBackground } from '../../console/background.ts';
+import { consoleModes, consoleTransports, reaches } from '../../settings/defaults.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { type Place, parseBoolean, parseWord, refuse } from '../values.ts';
 import { type Option, setting } from './option.ts';
 
 export const consoleOptions: readonly Option[] = [
@@ -33,6 +35,44 @@ export const consoleOptions: readonly Option[] = [
     }),
   },
   {
+    name: 'console-allow',
+    argument: { placeholder: '[~]NAME,...', words: [...reaches, 'all'], files: false },
+    group: 'Input and output',
+    since: '0.4',
+    help: 'What the guest may do to this terminal',
+    man: [
+      "What of the guest's output goes to a terminal that reaches further than its own part of the screen, a list of names; `~` before one takes it away, `all` stands for all, and the empty value for none. By default `graphics` (sixel, and images of the kitty protocol that are in the data), `hyperlinks` and `title` are allowed. `clipboard` lets the guest read and replace what was copied, `colours` change the palette, `files` make the terminal read and write files of the host, `notifications` speak on the desktop, `window` move and resize the window, and `working-directory` choose where new windows open.",
+      'Sequences that make a terminal type something that the guest has chosen, or that print, are always left out. Pipes and files get everything as it is.',
+    ],
+    key: 'ConsoleAllow',
+    effect: setting((settings, value, place) => {
+      settings.consoleAllow = parseReaches(settings.consoleAllow, value, place);
+    }),
+  },
+  {
+    name: 'background',
+    argument: { placeholder: 'COLOUR', words: [], files: false },
+    group: 'Input and output',
+    since: '0.4',
+    help: 'Background of the console',
+    man: [
+      "The background of the guest's console in this terminal, as parameters of the ANSI sequence SGR: `44` is blue, `48;5;22` a dark green, `48;2;12;51;19` the one that a black terminal gets by default. When the option is not given, the terminal is asked for its background, which is then tinted green. An empty value leaves the background as it is, as do `$NO_COLOR` and `$SYSTEMD_TINT_BACKGROUND=0` where the option is not given.",
+    ],
+    key: 'Background',
+    harmless: true,
+    effect: setting((settings, value, place) => {
+      if (value !== '' && !isBackground(value)) {
+        throw refuse(
+          place,
+          value,
+          'is no background colour',
+          'Give SGR parameters: 40 to 47, 100 to 107, 48;5;NUMBER or 48;2;RED;GREEN;BLUE; or nothing for no tint.',
+        );
+      }
+      settings.background = value === '' ? null : value;
+    }),
+  },
+  {
     name: 'json',
     argument: null,
     group: 'Input and output',
@@ -61,3 +101,23 @@ export const consoleOptions: readonly Option[] = [
     }),
   },
 ];
+
+/** Adds to what is allowed, or takes away from it. Throws UsageError. */
+function parseReaches(
+  before: Settings['consoleAllow'],
+  value: string,
+  place: Place,
+): Settings['consoleAllow'] {
+  if (value === '') return [];
+  const allowed = new Set(before);
+  for (const item of value.split(',')) {
+    if (item === 'all') {
+      for (const name of reaches) allowed.add(name);
+      continue;
+    }
+    const name = parseWord(item.replace(/^~/, ''), reaches, place);
+    if (item.startsWith('~')) allowed.delete(name);
+    else allowed.add(name);
+  }
+  return reaches.filter((name) => allowed.has(name));
+}

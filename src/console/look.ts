@@ -1,0 +1,15 @@
+import { allowedByDefault, type Reach } from './terminal-reach.ts';
+
+/** How the user's terminal looks while it shows a guest, and what the guest may do to it. */
+export interface Look {
+  /** SGR parameters of the background; `ask` tints that of the terminal, which is asked for it; null leaves it as it is. */
+  readonly tint: string | null;
+  /** Written before and after everything else: title, context. */
+  readonly start: string;
+  readonly end: string;
+  /** What the guest may reach outside of its part of the screen. */
+  readonly allow: ReadonlySet<Reach>;
+}
+
+/** Nothing but the guest. */
+export const plainLook: Look = { tint: null, start: '', end: '', allow: allowedByDefault };

@@ -160,6 +160,12 @@ export interface HostFacts {
   readonly ioUring: boolean;
   /** What --load-credential= names, found. */
   readonly loadedCredentials: readonly LoadedCredential[];
+  readonly network: {
+    /** MAC address that SYSTEMD_VMSPAWN_NETWORK_MAC names; null: made from the machine's seed. */
+    readonly mac: string | null;
+    /** /dev/vhost-net can be opened; looked for only where a TAP interface is wanted. */
+    readonly vhost: boolean;
+  };
   /** ssh(1) finds its way to `vsock/CID` (systemd-ssh-proxy(1), systemd 256 and newer). */
   readonly sshProxy: boolean;
 }

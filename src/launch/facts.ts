@@ -10,6 +10,7 @@ import type { HostFacts } from '../host/facts.ts';
 import { type Environment, identity, machineId, qemuArchitecture } from '../host/identity.ts';
 import { probeKvm } from '../host/kvm.ts';
 import type { ManagerChoice } from '../host/manager-kind.ts';
+import { probeNetwork } from '../host/network.ts';
 import { nothingPassed, type PassedDevices } from '../host/passed.ts';
 import { probeQemu } from '../host/qemu.ts';
 import { probeServiceManager } from '../host/service-manager.ts';
@@ -120,6 +121,7 @@ export async function gatherFacts(
     extraDrives,
     ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
     loadedCredentials: findCredentials(settings.credentials, environment),
+    network: probeNetwork(environment, settings.network.includes('tap')),
     sshProxy: settings.passSshKey !== false && existsSync(sshProxyConfiguration),
   };
 }

@@ -187,7 +187,8 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
   const netdevs = configuration.netdevs.map((netdev): Netdev => {
     const ifname = netdev.type === 'tap' ? taps.get(String(netdev['fd'])) : undefined;
     if (ifname === undefined) return netdev;
-    return { type: 'tap', id: netdev.id, ifname, script: 'no', downscript: 'no' };
+    const { fd: _ours, ...rest } = netdev;
+    return { ...rest, type: 'tap', id: netdev.id, ifname, script: 'no', downscript: 'no' };
   });
   const made = plan.descriptors.flatMap((descriptor) =>
     descriptor.kind === 'memory' && descriptor.source.kind === 'made'

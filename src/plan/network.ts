@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
+import { vhostNetDevice } from '../host/network.ts';
 import type { Netdev } from '../qemu/configuration.ts';
 import type { ForwardedPort, Settings } from '../settings/settings.ts';
 import { sha256 } from './digest.ts';
@@ -20,16 +21,21 @@ export function planNetwork(
   pci: PciLayout,
 ): void {
   checkPorts(settings);
+  // As in systemd-vmspawn, the TAP interface's; without one, that of the only network card there is.
+  const named = Math.max(settings.network.indexOf('tap'), 0);
+  const mac = (index: number) => (index === named ? facts.network.mac : null) ?? macAddress(facts, index);
   for (const [index, kind] of settings.network.entries()) {
     const id = `net${index}`;
-    draft.netdevs.push(kind === 'user' ? userNetwork(id, settings.ports) : tapNetwork(id, machine, draft));
+    draft.netdevs.push(
+      kind === 'user' ? userNetwork(id, settings.ports) : tapNetwork(id, machine, facts, draft),
+    );
     const { port, place } = pci.behindPort();
     draft.devices.push(port, {
       driver: 'virtio-net-pci',
       id: `nic${index}`,
       ...place,
       netdev: id,
-      mac: macAddress(facts, index),
+      mac: mac(index),
       // No option ROM: it would only make the firmware try a network boot, and its file is in a package of its own.
       romfile: '',
     });
@@ -44,9 +50,17 @@ function userNetwork(id: string, ports: readonly ForwardedPort[]): Netdev {
 }
 
 /** The interface is opened by us, so that QEMU needs neither privileges nor a program to set it up. */
-function tapNetwork(id: string, machine: string, draft: Draft): Netdev {
+function tapNetwork(id: string, machine: string, facts: HostFacts, draft: Draft): Netdev {
   const fd = draft.descriptor({ kind: 'tap', interface: tapName(machine) });
-  return { type: 'tap', id, fd: String(fd) };
+  const tap = { type: 'tap', id, fd: String(fd) };
+  if (!facts.network.vhost) return tap;
+  const vhost = draft.descriptor({
+    kind: 'file',
+    path: vhostNetDevice,
+    access: 'read-write',
+    identity: null,
+  });
+  return { ...tap, vhost: true, vhostfd: String(vhost) };
 }
 
 /**

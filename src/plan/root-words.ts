@@ -27,5 +27,6 @@ export function rootWords(
   if (said || rootPartition === null || kernel === null || kernel.type === 'uki') return [];
   const { kind, uuid, readOnly } = rootPartition;
   const name = kind === 'root' ? 'root' : 'mount.usr';
-  return [`${name}=PARTUUID=${uuid}`, ...(kind === 'root' ? [readOnly ? 'ro' : 'rw'] : [])];
+  const fixed = readOnly || settings.imageDiskType === 'scsi-cd';
+  return [`${name}=PARTUUID=${uuid}`, ...(kind === 'root' ? [fixed ? 'ro' : 'rw'] : [])];
 }

@@ -6,6 +6,7 @@ import { VmspawnError } from '../../src/errors.ts';
 import type { HostFacts } from '../../src/host/facts.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
+import type { Plan } from '../../src/plan/plan.ts';
 import { renderArguments } from '../../src/qemu/arguments.ts';
 import type { DiskType, Settings, SettingsInput } from '../../src/settings/settings.ts';
 import * as hosts from './hosts.ts';
@@ -244,6 +245,14 @@ const cases: { readonly [name: string]: Case } = {
     },
     settings: { ...linux, firmware: 'none', kernelCommandLine: ['quiet'] },
   },
+  'root-partition-cd': {
+    host: {
+      ...debian12,
+      kernel: kernel.pe,
+      rootPartition: { kind: 'root', uuid: '8c3f8a58-3c1b-4a1e-9a0d-3f1c6e0b7d13', readOnly: false },
+    },
+    settings: { ...linux, firmware: 'none', imageDiskType: 'scsi-cd', ephemeral: true },
+  },
   'root-partition-said': {
     host: {
       ...debian12,
@@ -388,6 +397,18 @@ const cases: { readonly [name: string]: Case } = {
   'grow-image-without-image': { host: direct('pe'), settings: { ...linux, growImage: 4096 } },
   'grow-image-cd': { host: debian12, settings: { imageDiskType: 'scsi-cd', growImage: 1024 ** 4 } },
   'network-tap': { host: debian12, settings: { network: ['tap'] } },
+  'network-tap-vhost': {
+    host: { ...debian12, network: { mac: null, vhost: true } },
+    settings: { network: ['user', 'tap'] },
+  },
+  'network-mac': {
+    host: { ...debian12, network: { mac: '52:54:00:12:34:56', vhost: false } },
+    settings: { network: ['user', 'tap'] },
+  },
+  'network-mac-user-mode': {
+    host: { ...debian12, network: { mac: '52:54:00:12:34:56', vhost: false } },
+    settings: { network: ['user'] },
+  },
   'network-tap-long-name': {
     host: debian12,
     settings: { network: ['tap'] },
@@ -564,6 +585,16 @@ function named(descriptor: NonNullable<HostFacts['firmware']['named']>, more: Se
   };
 }
 
+/** The plan, or null where there is none. */
+function planned({ host, settings: input, machine }: Case): Plan | null {
+  try {
+    return makePlan(settings(input), host, machine ?? 'debian');
+  } catch (error) {
+    if (error instanceof VmspawnError) return null;
+    throw error;
+  }
+}
+
 /** What a reader of a golden file wants to see: the command line a word a line, then the plan without it. */
 function render({ host, settings: input, machine }: Case): string {
   try {
@@ -597,6 +628,27 @@ test('there is a case for every golden file, and enough of them', () => {
   const files = readdirSync(directory).map((file) => file.replace(/\.txt$/, ''));
   assert.deepEqual(files.sort(), Object.keys(cases).sort());
   assert.ok(files.length >= 60, `${files.length} golden plans`);
+});
+
+test('every drive that is written to honours the flushes of its guest, in every plan', () => {
+  let writable = 0;
+  for (const [name, value] of Object.entries(cases)) {
+    const plan = planned(value);
+    if (plan === null) continue;
+    const { blockNodes, devices } = plan.qemu.configuration;
+    for (const node of blockNodes) {
+      // Said for drives; pflash has what QEMU does by itself, which is the same.
+      const said = node['node-name'].startsWith('disk') ? { direct: false, 'no-flush': false } : undefined;
+      assert.deepEqual(node['cache'], said, `${name}: ${node['node-name']}`);
+      if (node['read-only'] !== true) writable++;
+    }
+    for (const device of devices) {
+      // A device's own write-cache=off would only say that there is nothing to flush.
+      assert.ok(!('write-cache' in device), `${name}: ${device.id}`);
+      if ('drive' in device) assert.ok(blockNodes.some((node) => node['node-name'] === device['drive']));
+    }
+  }
+  assert.ok(writable > 100, `${writable}`);
 });
 
 test('a plan is plain data: the same after a round trip through JSON', () => {

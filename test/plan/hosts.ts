@@ -128,6 +128,7 @@ export const debian12: HostFacts = {
   extraDrives: [],
   ioUring: true,
   loadedCredentials: [],
+  network: { mac: null, vhost: false },
   sshProxy: false,
 };
 

@@ -127,21 +127,28 @@ test('two ephemeral machines run from one image at once, and leave every file as
   const top = join(directory.path, 'top.qcow2');
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top]);
   const data = raw(directory.path, 'data.raw');
-  const files = [base, top, data];
+  const seed = raw(directory.path, 'seed.iso');
+  const files = [base, top, data, seed];
   const before = files.map((path) => [readFileSync(path), statSync(path).mtimeMs]);
   const words = (machine: string) => [
     ...directBoot(machine),
     '--ephemeral',
     `--image=${top}`,
     `--extra-drive=${data}`,
+    // Nobody writes to a CD, so that it is the file itself, shared.
+    `--extra-drive=scsi-cd:${seed}`,
     '--grow-image=16M',
   ];
   await using one = new Run(words('ephemeral-one'));
   await using two = new Run(words('ephemeral-two'));
   for (const run of [one, two]) {
-    const found = await disks(run, 2);
+    const found = await disks(run, 3);
     assert.deepEqual(found.get('top.qcow2'), { name: 'vda', size: 16 * mebibyte });
     assert.equal(found.get('data.raw')?.name, 'vdb');
+    await command(run, 'disk sr0', /disk: sr0/);
+    await command(run, 'read 0 8', /read: seed\.iso/);
+    await command(run, 'write 0 x', /write: failed/);
+    await command(run, 'disk vda', /disk: vda/);
     await command(run, 'read 0 8', /read: base\.raw/);
     await command(run, 'write 2 changed', /write: done/);
     await command(run, 'read 0 9', /read: bachanged/);
@@ -159,7 +166,7 @@ test('two ephemeral machines run from one image at once, and leave every file as
     files.map((path) => [readFileSync(path), statSync(path).mtimeMs]),
     before,
   );
-  assert.deepEqual(readdirSync(directory.path).sort(), ['base.raw', 'data.raw', 'top.qcow2']);
+  assert.deepEqual(readdirSync(directory.path).sort(), ['base.raw', 'data.raw', 'seed.iso', 'top.qcow2']);
   assert.deepEqual(leftovers('ephemeral-one', directory.path), []);
 });
 

@@ -90,7 +90,7 @@ export const imageOptions: readonly Option[] = [
     since: '0.1',
     help: 'Throw away what the guest writes',
     man: [
-      'Whatever the guest writes to the image and to the extra drives is thrown away when the machine ends: it goes to temporary files without a name in the directory of the image, or in /var/tmp where that one cannot be written to or lies in memory. The files themselves are opened for reading only, so that any number of machines can run from one image at once as long as none of them writes to it. The state of the TPM and the UEFI variables are temporary too, unless `--tpm-state=` or `--efi-nvram-state=` names a path. Without `--machine=` a random suffix is added to the name of the machine.',
+      'Whatever the guest writes to the image and to the extra drives is thrown away when the machine ends: it goes to temporary files without a name in the directory of the image, or in /var/tmp where that one cannot be written to or lies in memory. The files themselves are opened for reading only, so that any number of machines can run from one image at once as long as none of them writes to it. A `scsi-cd` needs no such copy, as nobody can write to it. The state of the TPM and the UEFI variables are temporary too, unless `--tpm-state=` or `--efi-nvram-state=` names a path. Without `--machine=` a random suffix is added to the name of the machine.',
       '    vmspawn --image=debian.raw --ephemeral',
     ],
     key: 'Ephemeral',

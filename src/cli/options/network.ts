@@ -26,7 +26,7 @@ export const networkOptions: readonly Option[] = [
     since: '0.1',
     help: 'Give the machine a network interface of the host',
     man: [
-      'Adds a network interface that is connected to a TAP interface of the host. Its name is `vt-` and the name of the machine, shortened to 15 characters where it is longer; systemd-networkd(8) configures interfaces of that name by itself. It is made when the machine starts and goes with it, which needs the capability CAP_NET_ADMIN; an ordinary user can use one that was made before: `ip tuntap add vt-NAME mode tap user USER`.',
+      'Adds a network interface that is connected to a TAP interface of the host. Its name is `vt-` and the name of the machine, shortened to 15 characters where it is longer; systemd-networkd(8) configures interfaces of that name by itself. It is made when the machine starts and goes with it, which needs the capability CAP_NET_ADMIN; an ordinary user can use one that was made before: `ip tuntap add vt-NAME mode tap user USER`. Where `/dev/vhost-net` can be opened, frames go there through the kernel and not through QEMU.',
     ],
     key: 'NetworkTap',
     effect: setting((settings, value, place) => {

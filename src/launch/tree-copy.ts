@@ -106,14 +106,12 @@ async function removeRemnants(plan: PlannedTreeCopy, signal: AbortSignal): Promi
 }
 
 /** Throws FileError when something is left. */
-async function remove({ container, path, remove: words, subvolume }: PlannedTreeCopy): Promise<void> {
+async function remove({ container, path, remove: words }: PlannedTreeCopy): Promise<void> {
   if (lstatSync(container, { throwIfNoEntry: false }) === undefined) return;
-  if (subvolume) {
-    try {
-      destroySubvolume(path);
-    } catch {
-      // No subvolume, or not by us; all can be removed as a directory, too.
-    }
+  try {
+    destroySubvolume(path);
+  } catch {
+    // No subvolume, or not by us; either can be removed as a directory, too.
   }
   const complaint = await run(words, null);
   if (complaint === null) return;

@@ -62,6 +62,7 @@ export function planTreeCopy(
       tree.path,
       path,
     ],
-    remove: [...prefix, 'rm', '--recursive', '--force', '--one-file-system', '--', container],
+    // A snapshot is another file system for rm, so that --one-file-system would leave it.
+    remove: [...prefix, 'rm', '--recursive', '--force', '--', container],
   };
 }

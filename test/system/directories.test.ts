@@ -186,8 +186,9 @@ suite('directories', { timeout: 600_000 }, () => {
       await killed.ended;
       assert.deepEqual(copies(), [container], 'nobody could remove it');
       await until(() => processesIn(place.path).length === 0);
+      assert.equal((await vmspawn(['--clean-up', '--machine=test-tree-copy'])).code, 0);
     }
-    // With another name, and without any the name is made up.
+    // Whatever its name is, which is made up here.
     await using run = new Run([...directBoot('').slice(1), ...line]);
     const inGuest = await smallShell(run);
     assert.equal(await inGuest('mkdir /a; mount -t virtiofs root /a; cat /a/etc/file'), 'from the host\n');

@@ -205,6 +205,38 @@ suite('directories', { timeout: 600_000 }, () => {
     assert.deepEqual(leftovers('test-tree-copy', place.path), []);
   });
 
+  test('a copy that is given up, and one that has no room, leave nothing', async () => {
+    using place = scratch();
+    const tree = join(place.path, 'tree');
+    mkdirSync(tree);
+    const bin = join(place.path, 'bin');
+    mkdirSync(bin);
+    const words = [...directBoot('test-tree-full'), `--directory=${tree}`, '--ephemeral'];
+    const environment = { PATH: `${bin}:${process.env['PATH']}` };
+    // It would go on.
+    const script = (complaint: string) =>
+      writeFileSync(join(bin, 'cp'), `#!/bin/sh\nmkdir "$8"\n${complaint}\nexec sleep 1000000\n`, {
+        mode: 0o755,
+      });
+    const copies = () => readdirSync(place.path).filter((name) => name.startsWith('.#'));
+    script('echo "cp: error writing: No space left on device" >&2');
+    const full = await vmspawn(words, environment);
+    assert.equal(full.code, 1);
+    assert.match(
+      full.stderr,
+      /tree cannot be copied to .*: cp: error writing: No space left on device\. Without/,
+    );
+    assert.deepEqual(copies(), []);
+    assert.deepEqual(leftovers('test-tree-full', place.path), []);
+    script('');
+    await using run = new Run(words, environment);
+    await until(() => copies().some((name) => existsSync(join(place.path, name, 'tree'))));
+    run.child.kill('SIGTERM');
+    assert.equal((await run.ended).code, 143);
+    assert.deepEqual(copies(), []);
+    assert.deepEqual(leftovers('test-tree-full', place.path), []);
+  });
+
   test('a tree that mmdebstrap made boots, powers off, and has what its guest wrote', async () => {
     using place = scratch();
     const tree = join(place.path, 'tree');

@@ -1,10 +1,11 @@
 // What vmspawn costs, as ratios within one run on one machine:
 //   exec       from its start to QEMU's exec, over an empty `node` start
 //   userspace  from its start to the small guest's first line, over bare QEMU with the same arguments
-//   memory     PSS of the supervisor at rest while the machine runs
+//   binds      both with eight --bind=, over the same with one
+//   memory     PSS of the supervisor at rest while the machine runs, bare, with binds and with drives
 // Nothing here is asserted. Runs alternate, so that a machine that becomes slower hurts both sides alike.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -47,7 +48,29 @@ try {
     supervised.push(await timeToLine(program, machine));
   }
   report('start to the first userspace line', supervised, 'bare QEMU, same arguments', bare);
-  await memory();
+
+  const [one, eight] = [1, 8].map((count) => [...machine, ...binds(count)]);
+  const execs = { one: [], eight: [] };
+  for (let round = 0; round < rounds; round++) {
+    execs.one.push(await timeToExec(marking, one));
+    execs.eight.push(await timeToExec(marking, eight));
+  }
+  report('start to exec of QEMU with eight binds', execs.eight, 'with one', execs.one);
+  const lines = { one: [], eight: [] };
+  for (let round = 0; round < Math.min(rounds, 7); round++) {
+    lines.one.push(await timeToLine(program, one));
+    lines.eight.push(await timeToLine(program, eight));
+  }
+  report('start to the first userspace line with eight binds', lines.eight, 'with one', lines.one);
+
+  for (const [name, words] of [
+    ['alone', machine],
+    ['with one bind', one],
+    ['with eight binds', eight],
+    ['with four drives', [...machine, ...drives(4)]],
+  ]) {
+    await memory(name, words);
+  }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -80,10 +103,27 @@ function markingQemu() {
   return { ...environment, PATH: `${scratch}:${environment.PATH}` };
 }
 
-async function timeToExec(env) {
+function binds(count) {
+  return Array.from({ length: count }, (_, index) => {
+    const directory = join(scratch, `bind${index}`);
+    mkdirSync(directory, { recursive: true });
+    return `--bind=${directory}:/bind${index}`;
+  });
+}
+
+function drives(count) {
+  return Array.from({ length: count }, (_, index) => {
+    const file = join(scratch, `drive${index}.raw`);
+    writeFileSync(file, '');
+    truncateSync(file, 1024 ** 3);
+    return `--extra-drive=${file}`;
+  });
+}
+
+async function timeToExec(env, words = machine) {
   rmSync(mark, { force: true });
   const begin = performance.timeOrigin + performance.now();
-  const child = spawn(program, machine, { env, stdio: 'ignore' });
+  const child = spawn(program, words, { env, stdio: 'ignore' });
   await new Promise((resolve) => child.on('exit', resolve));
   return Number(statSync(mark, { bigint: true }).mtimeNs) / 1e6 - begin;
 }
@@ -116,8 +156,8 @@ function bareArguments() {
   return file;
 }
 
-async function memory() {
-  const child = start(program, machine);
+async function memory(name, words) {
+  const child = start(program, words);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   let text = '';
   await new Promise((resolve) => {
@@ -131,7 +171,7 @@ async function memory() {
   const [, kilobytes] = /^Pss:\s+(\d+) kB$/m.exec(rollup) ?? [];
   child.kill('SIGKILL');
   await ended;
-  console.log(`memory of the supervisor at rest: PSS ${(Number(kilobytes) / 1024).toFixed(1)} MB`);
+  console.log(`memory of the supervisor at rest, ${name}: PSS ${(Number(kilobytes) / 1024).toFixed(1)} MB`);
 }
 
 function median(values) {

@@ -1,3 +1,4 @@
+import type { Usable } from '../host/facts.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 
 /** One file of an image: a raw image has one layer, a qcow2 with backing files several, the top one first. */
@@ -58,6 +59,10 @@ export interface TreeKernel {
 export interface TreeFacts extends DirectoryFacts {
   /** null when --linux= names the kernel. */
   readonly boot: TreeKernel | null;
+  /** The directory for a throw-away copy; null where none is wanted. */
+  readonly copyPlace: Usable<{ readonly directory: string }> | null;
+  /** The root of a btrfs subvolume, of which there can be snapshots. */
+  readonly subvolume: boolean;
 }
 
 /** The partition that holds the root file system, or /usr where only that is on the disk. */

@@ -1,6 +1,8 @@
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, statfsSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
+import { throwAwayPlace } from '../host/throw-away-place.ts';
 import { matchesGlob } from '../settings/glob.ts';
+import { btrfsMagic, subvolumeInode } from '../sys/btrfs.ts';
 import {
   type BootEntry,
   compareEntries,
@@ -36,14 +38,19 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
 }
 
 /**
- * The tree of --directory= (absolute path), with what it boots unless the user names a kernel. Throws ImageError for one
- * that has no kernel.
+ * The tree of --directory= (absolute path), with what it boots unless the user names a kernel, and the place for a copy if
+ * it is to be `copied`. Throws ImageError for one that has no kernel.
  */
 export function inspectTree(
   path: string,
-  { architecture, findKernel }: { architecture: string; findKernel: boolean },
+  { architecture, findKernel, copied }: { architecture: string; findKernel: boolean; copied: boolean },
 ): TreeFacts {
-  const directory = inspectDirectory(path, '--directory=');
+  const found = inspectDirectory(path, '--directory=');
+  const directory = {
+    ...found,
+    copyPlace: copied ? throwAwayPlace(found.path) : null,
+    subvolume: isSubvolume(found),
+  };
   if (!findKernel) return { ...directory, boot: null };
   const boot = bootEntry(directory.path, architecture) ?? installedKernel(directory.path);
   if (boot === null) {
@@ -52,6 +59,10 @@ export function inspectTree(
     });
   }
   return { ...directory, boot };
+}
+
+function isSubvolume({ path, identity }: DirectoryFacts): boolean {
+  return identity.endsWith(`:${subvolumeInode}`) && statfsSync(path).type === btrfsMagic;
 }
 
 /**

@@ -46,6 +46,8 @@ async function read(
       return Buffer.from(source.text);
     case 'secret':
       return Buffer.from(source.base64, 'base64');
+    case 'joined':
+      return Buffer.concat(await Promise.all(source.parts.map((part) => read(part, what, made, signal))));
     case 'made': {
       const text = made[source.what];
       if (text === undefined) throw new Error(`${source.what} was not made`);

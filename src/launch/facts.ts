@@ -147,7 +147,7 @@ const noShares: Pick<HostFacts, 'tree' | 'binds'> = { tree: null, binds: [] };
 
 /** The directories that are shared. Loaded only where there are any. */
 async function inspectShares(
-  { directory, linux, initrd, binds }: Settings,
+  { directory, linux, initrd, binds, ephemeral }: Settings,
   architecture: string,
 ): Promise<Pick<HostFacts, 'tree' | 'binds'>> {
   const { inspectDirectory, inspectTree } = await import('../image/tree.ts');
@@ -156,7 +156,7 @@ async function inspectShares(
     if (linux === null && initrd.length > 0) {
       throw new UsageError(`--initrd=${initrd[0]} needs a kernel`, { hint: 'Name it with --linux=PATH.' });
     }
-    tree = inspectTree(directory, { architecture, findKernel: linux === null });
+    tree = inspectTree(directory, { architecture, findKernel: linux === null, copied: ephemeral });
   }
   return {
     tree,

@@ -11,7 +11,7 @@ import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
 import { makePlan } from '../plan/make-plan.ts';
-import type { Notice, Plan, PlannedLock } from '../plan/plan.ts';
+import type { Notice, Plan, PlannedLock, PlannedTreeCopy } from '../plan/plan.ts';
 import { renderArguments } from '../qemu/arguments.ts';
 import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -29,6 +29,7 @@ import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
+import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
 
 export interface StartRequest {
@@ -116,6 +117,8 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   // The runtime directory of a supervisor that was killed goes with its units, and ours must not go with it.
   if (plan.manager?.scope != null || existsSync(plan.runtimeDirectory)) await manager.clear(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
+  // Removed after the daemon is gone that serves it.
+  const treeCopy = plan.treeCopy === null ? null : stack.use(await ownTreeCopy(plan.treeCopy));
   stack.use(manager);
   const control = new MachineControl(giveUp);
   manager.onRequest((wish) => {
@@ -139,6 +142,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   await allSettled(
     manager.enter(child, signal),
     prepareState(plan, request),
+    treeCopy?.make(signal),
     prepareCredentials(plan, vsock?.listener.port ?? null, signal).then((contents) => {
       credentials = contents;
     }),
@@ -172,6 +176,12 @@ async function startAuxiliaries(
   return started;
 }
 
+/** Loaded only where a copy is wanted. */
+async function ownTreeCopy(plan: PlannedTreeCopy): Promise<TreeCopy> {
+  const { TreeCopy } = await import('./tree-copy.ts');
+  return new TreeCopy(plan);
+}
+
 /** The code for service managers is loaded only where one looks after the machine. */
 async function makeManager(
   plan: Plan,
@@ -184,7 +194,7 @@ async function makeManager(
 }
 
 /** All to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */
-async function allSettled(...actions: readonly Promise<void>[]): Promise<void> {
+async function allSettled(...actions: readonly (Promise<void> | undefined)[]): Promise<void> {
   const failed = (await Promise.allSettled(actions)).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
 }

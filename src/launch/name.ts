@@ -47,13 +47,10 @@ export async function nameMachine(
     });
   }
   if (machine !== null) return { machine, settings };
-  if (image !== null) {
-    const derived = machineNameOf(image);
-    return { machine: settings.ephemeral ? throwAwayName(derived) : derived, settings };
-  }
-  if (directory !== null) {
-    const name = directory === '/' ? hostname() : basename(realpathOf(directory));
-    return { machine: machineNameOf(name), settings };
+  const file = image ?? (directory === '/' ? hostname() : directory && basename(realpathOf(directory)));
+  if (file !== null) {
+    const derived = machineNameOf(file);
+    return { machine: isThrowAway(settings) ? throwAwayName(derived) : derived, settings };
   }
   const kernel = basename(linux ?? 'vmlinuz');
   return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
@@ -69,8 +66,8 @@ function realpathOf(directory: string): string {
 }
 
 /** Whether the machine's name is used once, since it is made up for an ephemeral machine. */
-export function isThrowAway({ ephemeral, machine, image }: Settings): boolean {
-  return ephemeral && machine === null && image !== null;
+export function isThrowAway({ ephemeral, machine, image, directory }: Settings): boolean {
+  return ephemeral && machine === null && (image !== null || directory !== null);
 }
 
 /** `name`, shortened where it must be, with 16 random hexadecimal digits after it. */

@@ -1,13 +1,12 @@
-import { closeSync, constants, ftruncateSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileError, printable } from '../errors.ts';
+import { liesInMemory } from '../host/throw-away-place.ts';
 import { emptyQcow2 } from '../image/empty-qcow2.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
 
 /** open(2), O_TMPFILE: a file without a name; the bit is the same on x86 and ARM, the one for directories is not. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
-/** File systems whose files lie in memory (statfs(2)): tmpfs and ramfs. */
-const memory = [0x01021994, 0x858458f6];
 
 /**
  * Opens an empty qcow2 image without a name for what a guest writes and nobody keeps, in the first of the directories that
@@ -18,7 +17,7 @@ export function openOverlay({ directories, size, what }: PlannedDescriptor & { k
   for (const directory of directories) {
     let fd: number;
     try {
-      if (memory.includes(statfsSync(directory).type)) {
+      if (liesInMemory(directory)) {
         reasons.push(`${printable(directory)} lies in memory`);
         continue;
       }

@@ -93,10 +93,13 @@ export class RunningMachine implements AsyncDisposable {
     void this.#finish(stack).then(this.#settle);
   }
 
-  /** One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. */
-  requestShutdown(reason: string): void {
+  /**
+   * One step of the shutdown ladder: the first call asks the guest to power off, each further one is less gentle. The
+   * first may give it another `timeout`, in milliseconds, than the machine's own.
+   */
+  requestShutdown(reason: string, timeout?: number): void {
     const first = !this.shuttingDown;
-    this.#ladder.request(reason);
+    this.#ladder.request(reason, timeout);
     if (first) this.#heedTermination();
     // Not for a machine that is gone, which nobody would tell to stop pressing.
     if (this.#ladder.step === 'powerdown') {
@@ -188,7 +191,7 @@ export class RunningMachine implements AsyncDisposable {
         event: 'auxiliary-died',
       });
     });
-    this.requestShutdown(`${auxiliary.plan.name} is gone`);
+    this.requestShutdown(`${auxiliary.plan.name} is gone`, auxiliary.plan.shutdownTimeout);
   }
 
   async #finish(stack: DisposalStack): Promise<Outcome> {

@@ -45,6 +45,7 @@ export interface ShutdownLadderOptions {
 export class ShutdownLadder implements Disposable {
   readonly #options: ShutdownLadderOptions;
   readonly #clock: Clock;
+  #timeout: number;
   #step: Step = 'idle';
   #forced = false;
   #wanted = false;
@@ -55,6 +56,7 @@ export class ShutdownLadder implements Disposable {
 
   constructor(options: ShutdownLadderOptions) {
     this.#options = options;
+    this.#timeout = options.timeout;
     this.#clock = options.clock ?? systemClock;
     const exited = () => this.#apply({ type: 'exited' });
     options.exited.then(exited, exited);
@@ -64,8 +66,12 @@ export class ShutdownLadder implements Disposable {
     return this.#step;
   }
 
-  /** Takes the first step, or goes one further at once. `reason` begins a sentence: `SIGTERM received`. */
-  request(reason: string): void {
+  /**
+   * Takes the first step, or goes one further at once. `reason` begins a sentence: `SIGTERM received`. `timeout`: the
+   * milliseconds that the guest gets this time; no effect when it has been asked already.
+   */
+  request(reason: string, timeout?: number): void {
+    if (this.#step === 'idle' && timeout !== undefined) this.#timeout = timeout;
     this.#apply({ type: 'request', reason });
   }
 
@@ -90,7 +96,8 @@ export class ShutdownLadder implements Disposable {
   }
 
   #apply(input: Input): void {
-    const { guest, timeout, notice, kill } = this.#options;
+    const { guest, notice, kill } = this.#options;
+    const timeout = this.#timeout;
     const next = move(this.#step, input, { guest: guest(), timeout });
     const changed = next.step !== this.#step;
     this.#step = next.step;

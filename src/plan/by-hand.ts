@@ -3,7 +3,7 @@ import { swtpmSetupWords, unfinishedState } from '../auxiliary/swtpm-setup.ts';
 import { renderArguments } from '../qemu/arguments.ts';
 import type { Chardev, Netdev, QemuConfiguration } from '../qemu/configuration.ts';
 import { quoteWord, renderShell } from '../qemu/shell.ts';
-import type { Plan, PlannedAuxiliary, PlannedDescriptor } from './plan.ts';
+import type { CredentialSource, Plan, PlannedAuxiliary, PlannedDescriptor } from './plan.ts';
 
 /**
  * A plan as a script for bash(1) that starts the same machine without this program: directories and state first, then the
@@ -39,11 +39,16 @@ function header(plan: Plan, qmpSocket: string): string {
 
 function directories(plan: Plan): string {
   const directory = quoteWord(plan.runtimeDirectory);
+  const copy = plan.treeCopy;
+  const removal = copy === null ? [] : [copy.remove.map(quoteWord).join(' ')];
+  const copying =
+    copy === null ? [] : [`mkdir -m 700 ${quoteWord(copy.container)}`, copy.copy.map(quoteWord).join(' ')];
   const lines = [
     `mkdir -p ${quoteWord(dirname(plan.runtimeDirectory))}`,
     '# Fails when the machine is running, or was killed and left it behind.',
     `mkdir -m 700 ${directory}`,
-    `trap ${quoteWord(`rm -rf ${directory}`)} EXIT`,
+    `trap ${quoteWord([`rm -rf ${directory}`, ...removal].join('; '))} EXIT`,
+    ...copying,
   ];
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -135,29 +140,40 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
 function memory(descriptor: PlannedDescriptor & { kind: 'memory' }, runtimeDirectory: string): string[] {
   const { target, what, prefix, encoding, source } = descriptor;
   const file = quoteWord(join(runtimeDirectory, `memory-${target}`));
+  // Of the run itself, with nobody here to make it; the argument is left out too (configurationByHand).
+  if (source.kind === 'made') return [];
+  const variable = `SECRET_${target}`;
   const encode = encoding === 'base64' ? ' | base64 -w0' : '';
-  const lines = [`# ${what.replaceAll('\n', ' ')}`];
-  let value: string;
-  switch (source.kind) {
-    case 'made':
-      // Of the run itself, with nobody here to make it; the argument is left out too (configurationByHand).
-      return [];
-    case 'text':
-      value = `printf %s ${quoteWord(source.text)}${encode}`;
-      break;
-    case 'secret':
-      lines.push(`: "\${SECRET_${target}:?Set it to the value, which is left out here}"`);
-      value = `printf %s "$SECRET_${target}"${encode}`;
-      break;
-    case 'file':
-      value = `cat -- ${quoteWord(source.path)}${encode}`;
-      break;
-    case 'socket':
-      value = `socat -u UNIX-CONNECT:${quoteWord(source.path)} -${encode}`;
-      break;
-  }
   const before = prefix === '' ? '' : `printf %s ${quoteWord(prefix)}; `;
-  return [...lines, `{ ${before}${value}; } >${file}`, `exec ${target}<${file}`, `rm ${file}`];
+  return [
+    `# ${what.replaceAll('\n', ' ')}`,
+    ...(isSecret(source) ? [`: "\${${variable}:?Set it to the value, which is left out here}"`] : []),
+    `{ ${before}${writeValue(source, variable)}${encode}; } >${file}`,
+    `exec ${target}<${file}`,
+    `rm ${file}`,
+  ];
+}
+
+function isSecret(source: CredentialSource): boolean {
+  return source.kind === 'secret' || (source.kind === 'joined' && source.parts.some(isSecret));
+}
+
+/** A command that writes the value. */
+function writeValue(source: CredentialSource, variable: string): string {
+  switch (source.kind) {
+    case 'text':
+      return `printf %s ${quoteWord(source.text)}`;
+    case 'secret':
+      return `printf %s "$${variable}"`;
+    case 'file':
+      return `cat -- ${quoteWord(source.path)}`;
+    case 'socket':
+      return `socat -u UNIX-CONNECT:${quoteWord(source.path)} -`;
+    case 'joined':
+      return `{ ${source.parts.map((part) => `${writeValue(part, variable)}; `).join('')}}`;
+    case 'made':
+      throw new Error(`${source.what} has no value before the run`);
+  }
 }
 
 /** The same machine with what only a supervisor can have exchanged for what a shell can give. */

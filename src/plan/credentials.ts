@@ -184,6 +184,8 @@ function sizeOf(source: CredentialSource, facts: HostFacts): number {
     case 'socket':
       // Shows only when it is read (launch/credentials.ts).
       return 0;
+    case 'joined':
+      return source.parts.reduce((sum, part) => sum + sizeOf(part, facts), 0);
     case 'made':
       return 1024;
   }

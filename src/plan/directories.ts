@@ -5,7 +5,7 @@ import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import { shareMemory } from './memory.ts';
 import type { PciLayout } from './pci.ts';
-import type { PlannedAuxiliary } from './plan.ts';
+import type { PlannedAuxiliary, PlannedTreeCopy } from './plan.ts';
 import { type Share, virtiofsdCommand } from './virtiofsd.ts';
 
 /** The tag of the root file system, which the kernel's `root=` names. */
@@ -14,17 +14,21 @@ export const rootTag = 'root';
 /** User numbers of a whole system, as systemd has it for containers. */
 const idCount = 65_536;
 
+/** Milliseconds for a guest without its root file system: it can start nothing any more, only what runs can still end. */
+const rootlessTimeout = 10_000;
+
 type Auxiliary = Omit<PlannedAuxiliary, 'units'>;
 
 /**
  * The directories of --directory=, --bind= and --bind-ro=: for each a virtiofsd that listens, a vhost-user-fs device and,
- * but for the root file system, a mount in the guest. Throws HostError for what the host lacks.
+ * but for the root file system, a mount in the guest; of the tree the `copy` if there is one. Throws HostError for what the host lacks.
  */
 export function planDirectories(
   settings: Settings,
   facts: HostFacts,
   qemu: QemuFacts,
   runtimeDirectory: string,
+  copy: PlannedTreeCopy | null,
   draft: Draft,
   pci: PciLayout,
 ): Auxiliary[] {
@@ -58,14 +62,17 @@ export function planDirectories(
   const auxiliaries: Auxiliary[] = [];
   if (tree !== null) {
     const ids = treeIds(settings, tree.uid);
-    auxiliaries.push(
-      add(rootTag, 'virtiofsd-root', {
-        path: tree.path,
-        readOnly: false,
-        ids,
-        option: `--directory=${tree.path}`,
-      }),
-    );
+    const share: Share = {
+      path: copy?.path ?? tree.path,
+      readOnly: false,
+      ids,
+      option: `--directory=${tree.path}`,
+    };
+    auxiliaries.push({
+      ...add(rootTag, 'virtiofsd-root', share),
+      description: `directory ${tree.path}`,
+      shutdownTimeout: Math.min(rootlessTimeout, settings.shutdownTimeout ?? Number.POSITIVE_INFINITY),
+    });
   }
   for (const [index, bind] of settings.binds.entries()) {
     const path = binds[index]?.path ?? bind.source;

@@ -18,9 +18,9 @@ export function imageLock(
   return { file: `image-${identity.replace(':', '-')}`, mode, what: `${what} ${path}` };
 }
 
-/** The lock of a tree that is a machine's root file system, by device and inode. */
-export function treeLock(path: string, identity: string): PlannedLock {
-  return { file: `tree-${identity.replace(':', '-')}`, mode: 'exclusive', what: `directory ${path}` };
+/** The lock of a tree that is a machine's root file system, or that this is a copy of; by device and inode. */
+export function treeLock(path: string, identity: string, mode: PlannedLock['mode']): PlannedLock {
+  return { file: `tree-${identity.replace(':', '-')}`, mode, what: `directory ${path}` };
 }
 
 /** Everything that only one running machine may have: the name first, then the image's layers, then kept state. */
@@ -38,7 +38,9 @@ export function planLocks(
       locks.push(imageLock(path, identity, mode, what));
     }
   }
-  if (tree !== null) locks.push(treeLock(tree.path, tree.identity));
+  if (tree !== null) {
+    locks.push(treeLock(tree.path, tree.identity, tree.copyPlace === null ? 'exclusive' : 'shared'));
+  }
   if (nvram !== null) {
     locks.push({
       file: pathLockName('nvram', nvram.path),

@@ -24,6 +24,7 @@ import { planReadiness } from './readiness.ts';
 import { checkScopeOptions } from './scope-options.ts';
 import { planSshKey } from './ssh.ts';
 import { planTpm } from './tpm.ts';
+import { planTreeCopy } from './tree-copy.ts';
 import { planVsock } from './vsock.ts';
 import { planWindowSize } from './window-size.ts';
 
@@ -60,7 +61,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const growth = planGrowth(settings, facts, draft);
   planDrives(disks, settings, facts, qemu, draft, pci);
   const vsockCid = planVsock(settings, facts, draft, pci);
-  const directories = planDirectories(settings, facts, qemu, runtimeDirectory, draft, pci);
+  const treeCopy = planTreeCopy(settings, facts, draft);
+  const directories = planDirectories(settings, facts, qemu, runtimeDirectory, treeCopy, draft, pci);
   addUserCredentials(settings, facts, draft);
   if (draft.guestMounts.length > 0) addGuestMounts(draft);
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
@@ -77,6 +79,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     runtimeDirectory,
     control,
     sshKey,
+    treeCopy,
   });
   const scope = manager?.scope ?? null;
   // What the manager starts must see our files; in our own unit daemons are our children.
@@ -143,6 +146,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     lockDirectory: facts.identity.lockDirectory,
     locks: planLocks(machine, disks, facts.tree, nvram, tpmState),
     notices: draft.notices,
+    treeCopy,
     nvram,
     tpmState,
     auxiliaries,
@@ -157,15 +161,18 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   };
 }
 
-/** --bind= reaches the guest as lines of its fstab; a whole fstab of the user's would take its place. */
+/** --bind= reaches the guest as lines of its fstab, after those that the user gives it. */
 function addGuestMounts(draft: Draft): void {
   const name = 'fstab.extra';
-  if (draft.credentials.some((credential) => credential.name === name)) {
-    throw new UsageError(`The credential ${name} cannot be given together with --bind= or --bind-ro=`, {
-      hint: 'They put their mounts into it; mount what else is wanted by a unit (systemd.extra-unit.*).',
-    });
+  const lines = renderFstab(draft.guestMounts);
+  const index = draft.credentials.findIndex((credential) => credential.name === name);
+  const users = draft.credentials[index];
+  if (users === undefined) draft.credential({ name, source: { kind: 'text', text: lines } });
+  else {
+    // The user's last line may have no end.
+    const parts = [users.source, { kind: 'text', text: `\n${lines}` }] as const;
+    draft.credentials[index] = { name, source: { kind: 'joined', parts } };
   }
-  draft.credential({ name, source: { kind: 'text', text: renderFstab(draft.guestMounts) } });
 }
 
 function requireQemu(facts: HostFacts): QemuFacts {

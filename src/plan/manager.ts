@@ -2,7 +2,13 @@ import { basename, dirname } from 'node:path';
 import { HostError, UsageError } from '../errors.ts';
 import type { HostFacts, ManagerFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { PlannedManager, PlannedRegistration, PlannedSshKey, PlannedUnit } from './plan.ts';
+import type {
+  PlannedManager,
+  PlannedRegistration,
+  PlannedSshKey,
+  PlannedTreeCopy,
+  PlannedUnit,
+} from './plan.ts';
 import { unitProperty } from './unit-properties.ts';
 import { description, machineUnitName, property } from './units.ts';
 
@@ -27,6 +33,7 @@ export interface ManagerInput {
   readonly runtimeDirectory: string;
   readonly control: string;
   readonly sshKey: PlannedSshKey | null;
+  readonly treeCopy: PlannedTreeCopy | null;
 }
 
 /**
@@ -172,11 +179,11 @@ function scopeVia(
 
 /**
  * Units that come after the scope are stopped before it; so this one, when the scope, its slice or the host is stopped,
- * asks the supervisor to power the guest off and waits for that. Stopped, it takes the runtime directory with it, also
- * after a SIGKILL of the supervisor.
+ * asks the supervisor to power the guest off and waits for that. Stopped, it takes the runtime directory and the copy of
+ * the tree with it, also after a SIGKILL of the supervisor.
  */
 function planGuard(input: ManagerInput, scope: string): PlannedUnit {
-  const { settings, facts, machine, runtimeDirectory, control } = input;
+  const { settings, facts, machine, runtimeDirectory, control, treeCopy } = input;
   const [program = '', ...words] = facts.childCommand;
   const timeout = settings.shutdownTimeout;
   return {
@@ -194,6 +201,13 @@ function planGuard(input: ManagerInput, scope: string): PlannedUnit {
       property('ExecStopEx', 'a(sasas)', [
         [program, [program, ...words, 'stop', control], ['no-env-expand']],
       ]),
+      ...(treeCopy === null
+        ? []
+        : [
+            property('ExecStopPostEx', 'a(sasas)', [
+              [treeCopy.remove[0], treeCopy.remove, ['no-env-expand']],
+            ]),
+          ]),
       property('TimeoutStopUSec', 't', timeout === null ? infinity : (timeout + guardMargin) * microseconds),
     ],
   };

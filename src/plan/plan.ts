@@ -48,6 +48,8 @@ export type CredentialSource =
   /** Read when the machine starts: a file, or a Unix socket to its end. */
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'socket'; readonly path: string }
+  /** One after the other. */
+  | { readonly kind: 'joined'; readonly parts: readonly CredentialSource[] }
   /** Known when the machine starts: the public half of its SSH key, the address that its systemd reports to. */
   | { readonly kind: 'made'; readonly what: MadeText };
 
@@ -94,6 +96,22 @@ export interface PlannedTpmState {
   readonly required: boolean;
 }
 
+/** The copy of a tree that the guest writes to and nobody keeps. */
+export interface PlannedTreeCopy {
+  readonly source: string;
+  /** `device:inode` that must be found there. */
+  readonly identity: string;
+  /** A directory that only we can enter, since old programs with set-user-ID bits may be in the copy. */
+  readonly container: string;
+  /** The copy, in there. */
+  readonly path: string;
+  /** A snapshot is tried first. */
+  readonly subvolume: boolean;
+  /** Words of the commands that make the copy, and remove the container. */
+  readonly copy: readonly [string, ...string[]];
+  readonly remove: readonly [string, ...string[]];
+}
+
 /** What a daemon beside QEMU must be able to do; it is denied what is not said here. */
 export interface PlannedSandbox {
   /** The directories that it writes to. */
@@ -121,6 +139,8 @@ export interface PlannedAuxiliary {
   readonly socket: { readonly kind: 'listening'; readonly path: string };
   /** The machine cannot run without it; otherwise its loss at start is a notice. */
   readonly required: boolean;
+  /** Milliseconds that a guest without it gets to power itself off, where the machine's own time is no use. */
+  readonly shutdownTimeout?: number;
   /** Not said: the working directory alone, as root also where others may not look. */
   readonly sandbox?: PlannedSandbox;
   /** The units that the service manager starts it as; null where it is a child of ours. */
@@ -206,6 +226,7 @@ export interface Plan {
   /** Names of the lock files to hold, with what each stands for in words. The machine's own name comes first. */
   readonly locks: readonly PlannedLock[];
   readonly notices: readonly Notice[];
+  readonly treeCopy: PlannedTreeCopy | null;
   readonly nvram: PlannedNvram | null;
   readonly tpmState: PlannedTpmState | null;
   readonly auxiliaries: readonly PlannedAuxiliary[];

@@ -88,8 +88,8 @@ interface Mapping {
 const noMapping: Mapping = { daemon: [], unshare: null, helpers: false };
 
 /**
- * Root translates. An ordinary user is the guest's root in a user namespace that the daemon makes; where the directory
- * belongs to the user's subordinate numbers, those are the guest's. Without namespaces there is only the user itself.
+ * Root translates. So does an ordinary user, who is the guest's root. The tree has all numbers where the user has
+ * subordinate ones, in a user namespace: the user and those, or only those where the tree belongs to one of them.
  */
 function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, option }: Share): Mapping {
   if (user === null) {
@@ -112,19 +112,18 @@ function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, opti
       helpers: true,
     };
   }
-  if (!user.namespaces) {
-    if (!daemon.translate) throw noNamespaces(option);
-    return {
-      daemon: [
-        '--sandbox=none',
-        `--translate-uid=map:0:${user.uid}:1`,
-        `--translate-gid=map:0:${user.gid}:1`,
-      ],
-      unshare: null,
-      helpers: false,
-    };
+  if (!user.namespaces && !daemon.translate) throw noNamespaces(option);
+  if (ids === null || subordinate === null || !user.namespaces) {
+    const sandbox = user.namespaces ? [] : ['--sandbox=none'];
+    // In the namespace that the daemon makes without being told numbers, the user has the same number as outside.
+    if (daemon.translate) {
+      const words = [`--translate-uid=map:0:${user.uid}:1`, `--translate-gid=map:0:${user.gid}:1`];
+      return { daemon: [...sandbox, ...words], unshare: null, helpers: false };
+    }
+    if (subordinate === null) throw noTranslation(daemon, { base: user.uid, count: 1 }, option);
+    const words = [`--uid-map=:0:${user.uid}:1:`, `--gid-map=:0:${user.gid}:1:`];
+    return { daemon: words, unshare: null, helpers: true };
   }
-  if (ids === null || subordinate === null) return noMapping;
   // The user itself is the guest's root, all others are subordinate.
   const rest = ({ base, count }: IdRange): string => `:1:${base}:${Math.min(count, ids.count - 1)}:`;
   return {

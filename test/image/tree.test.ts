@@ -16,7 +16,7 @@ function treeOf(files: Record<string, string>): string {
 
 /** What a tree boots, its paths without the tree. */
 function boots(tree: string): unknown {
-  const { boot, path } = inspectTree(tree, { architecture: 'x86_64', findKernel: true });
+  const { boot, path } = inspectTree(tree, { architecture: 'x86_64', findKernel: true, copied: false });
   assert.ok(boot);
   const short = (file: string) => file.slice(path.length);
   return [boot.source, short(boot.kernel), boot.initrds.map(short), boot.options];
@@ -77,12 +77,12 @@ test('a unified kernel image goes before an entry, and what loader.conf names be
 test('whether the kernel has virtiofs, as its configuration says', () => {
   const virtiofs = (configuration: string) => {
     const tree = treeOf({ ...debian, 'boot/config-6.10.1': configuration });
-    return inspectTree(tree, { architecture: 'x86_64', findKernel: true }).boot?.virtiofs;
+    return inspectTree(tree, { architecture: 'x86_64', findKernel: true, copied: false }).boot?.virtiofs;
   };
   assert.equal(virtiofs('CONFIG_FUSE_FS=y\nCONFIG_VIRTIO_FS=y\n'), 'yes');
   assert.equal(virtiofs('CONFIG_VIRTIO_FS=m\n'), 'module');
   assert.equal(virtiofs('# CONFIG_VIRTIO_FS is not set\n'), 'no');
-  const { boot } = inspectTree(treeOf(debian), { architecture: 'x86_64', findKernel: true });
+  const { boot } = inspectTree(treeOf(debian), { architecture: 'x86_64', findKernel: true, copied: false });
   assert.equal(boot?.virtiofs, null);
 });
 
@@ -108,7 +108,8 @@ test('links are followed inside of the tree only', () => {
 });
 
 test('what cannot be booted or shared is refused with the option', () => {
-  const inspect = (path: string) => () => inspectTree(path, { architecture: 'x86_64', findKernel: true });
+  const inspect = (path: string) => () =>
+    inspectTree(path, { architecture: 'x86_64', findKernel: true, copied: false });
   assert.throws(inspect(treeOf({ 'etc/passwd': 'x' })), {
     code: 'IMAGE',
     message: /^--directory=.* has no kernel$/,

@@ -47,6 +47,13 @@ test('values come from text, files, sockets and the run itself, encoded as their
   using _server = await serve(socket, (connection) => connection.end('over a socket'));
   assert.equal(await content({ kind: 'text', text: '\u00e4' }, 'base64'), `${prefix}w6Q=`);
   assert.equal(await content({ kind: 'secret', base64: 'AP8=' }), '\0\xff');
+  const parts: readonly CredentialSource[] = [
+    { kind: 'socket', path: socket },
+    { kind: 'file', path: file },
+    { kind: 'text', text: '\nlast\n' },
+  ];
+  assert.equal(await content({ kind: 'joined', parts }), 'over a socket\0\xff\n\nlast\n');
+  assert.equal(await content({ kind: 'joined', parts: parts.slice(1) }, 'base64'), `${prefix}AP8KCmxhc3QK`);
   assert.equal(await content({ kind: 'secret', base64: 'AP8=' }, 'base64'), `${prefix}AP8=`);
   assert.equal(await content({ kind: 'file', path: file }, 'base64'), `${prefix}AP8K`);
   assert.equal(await content({ kind: 'socket', path: socket }), 'over a socket');

@@ -137,6 +137,24 @@ test('a daemon that dies: its words, an orderly shutdown, status 1', async () =>
   assert.match(notices.join('\n'), /the end is near; the machine is shut down\./);
 });
 
+test('a guest without its root file system does not get the whole time', async () => {
+  const plan = makePlan(hosts.settings(), hosts.debian12, 'vm').auxiliaries[0];
+  assert.ok(plan !== undefined);
+  const daemon: RunningAuxiliary = {
+    plan: { ...plan, name: 'virtiofsd-root', shutdownTimeout: 10 },
+    unit: null,
+    ended: Promise.resolve('signal SIGKILL'),
+    lastWords: async () => '',
+    async [Symbol.asyncDispose]() {},
+  };
+  const { machine, told, notices } = await stage({ daemon });
+  const { status, error } = await machine.exited;
+  assert.equal(status, 1);
+  assert.match(error?.message ?? '', /virtiofsd-root ended with signal SIGKILL$/);
+  assert.deepEqual(told, ['system_powerdown', 'quit']);
+  assert.match(notices.join('\n'), /virtiofsd-root is gone: powering the guest off, for which it has 0 s/);
+});
+
 test('QEMU that somebody kills: status 1, and nobody is asked for anything', async () => {
   const { machine, told, exit } = await stage();
   exit({ code: null, signal: 'SIGKILL' });

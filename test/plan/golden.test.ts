@@ -286,12 +286,58 @@ const cases: { readonly [name: string]: Case } = {
   'bind-managed-user': ((one) => ({ ...one, host: managed(one.host, 'v262', { kind: 'user' }) }))(
     sharing(hosts.daemonRust, hosts.user, { binds: hosts.twoBinds }),
   ),
+  'bind-own-fstab': sharing(hosts.daemonRust, null, {
+    binds: hosts.twoBinds,
+    credentials: [
+      {
+        name: 'fstab.extra',
+        fromFile: false,
+        source: { kind: 'secret', base64: Buffer.from('a /a tmpfs').toString('base64') },
+      },
+    ],
+  }),
   'bind-no-daemon': sharing(hosts.noDaemon, null, { binds: hosts.twoBinds }),
   'bind-no-device': {
     host: { ...debian12, binds: [hosts.directory], qemu: { ...qemuOf(debian12), devices: [] } },
     settings: { binds: hosts.twoBinds },
   },
   'directory-c': sharing(hosts.daemonC, null, {}, hosts.tree),
+  'directory-ephemeral': sharing(
+    hosts.daemonRust,
+    null,
+    { ephemeral: true, tpm: true, shutdownTimeout: 5_000 },
+    hosts.copiedTree,
+  ),
+  'directory-ephemeral-managed': ((one) => ({ ...one, host: managed(one.host, 'v262') }))(
+    sharing(hosts.daemonRust, null, { ephemeral: true }, { ...hosts.copiedTree, subvolume: true }),
+  ),
+  'directory-ephemeral-user': sharing(
+    hosts.daemonRust,
+    hosts.user,
+    { ephemeral: true },
+    {
+      ...hosts.copiedTree,
+      uid: 1000,
+    },
+  ),
+  'directory-ephemeral-user-subordinate': sharing(
+    hosts.daemonRust,
+    hosts.user,
+    { ephemeral: true },
+    {
+      ...hosts.copiedTree,
+      uid: 100000,
+    },
+  ),
+  'directory-ephemeral-no-place': sharing(
+    hosts.daemonRust,
+    null,
+    { ephemeral: true },
+    {
+      ...hosts.tree,
+      copyPlace: { usable: false, reason: '/srv cannot be written to; /var/tmp lies in memory' },
+    },
+  ),
   'directory-entry-words': sharing(
     hosts.daemonC,
     null,

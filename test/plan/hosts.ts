@@ -244,6 +244,14 @@ export const tree: TreeFacts = {
     source: '/boot/vmlinuz-6.12',
     virtiofs: 'yes',
   },
+  copyPlace: null,
+  subvolume: false,
+};
+
+/** The tree with a place for a throw-away copy. */
+export const copiedTree: TreeFacts = {
+  ...tree,
+  copyPlace: { usable: true, directory: '/var/lib/machines' },
 };
 
 /** The tree with another kernel. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { smallShell } from '../small-shell.ts';
+import { treeDigestCommand } from '../tree-digest.ts';
 import {
+  eventually,
   inEveryTestbed,
   leftovers,
   processesOf,
@@ -9,47 +11,76 @@ import {
   type User,
   unitProperties,
 } from './machine.ts';
+import { nothingLeft, startMachine } from './remnants.ts';
+import type { Testbed } from './testbed.ts';
 
 /** Without a TPM, and with what makes the guest's console the one that is read. */
 const plain = ['--tpm=no', '--shutdown-timeout=5s'];
 const words = ['console=ttyS0', 'quiet'];
 
+/** What is found of `directory` in a testbed: a hash of the tree in it, and the names beside that. */
+async function seenFromOutside(bed: Testbed, directory: string): Promise<{ digest: string; names: string }> {
+  const digest = await bed.check(['sh', '-euc', treeDigestCommand, 'sh', `${directory}/tree`]);
+  const names = await bed.check(['ls', '-A', directory]);
+  return { digest: digest.stdout, names: names.stdout };
+}
+
 inEveryTestbed((testbed) => {
   for (const as of ['root', 'tester'] as const satisfies readonly User[]) {
-    test(`${as}: --bind and --bind-ro, each daemon in a unit of its own`, { timeout: 400_000 }, async () => {
+    test(`${as}: --bind and --bind-ro, and the copy of a tree; each daemon in a unit of its own`, {
+      timeout: 400_000,
+    }, async () => {
       const bed = testbed();
+      const rust = bed.name !== 'debian-12';
       const home = as === 'root' ? '/srv' : '/home/tester';
-      await bed.check(
-        [
-          'sh',
-          '-c',
-          'mkdir -p "$1/data, one" "$1/fixed"; echo host | tee "$1/data, one/file" > "$1/fixed/file"',
-          'sh',
-          home,
-        ],
-        { as },
-      );
+      // Users of the tree: the guest's root and its user 5, as numbers of the host. In one testbed there is only the user.
+      const shifted = as === 'root' && rust;
+      const namespaces = as === 'tester' && bed.name !== 'debian-13';
+      const [first, fifth] =
+        as === 'root' ? (shifted ? [200_000, 200_005] : [0, 5]) : [1000, namespaces ? 100_004 : 1000];
+      await bed.check([
+        'sh',
+        '-euc',
+        `mkdir -p "$1/data, one" "$1/fixed" "$1/t/tree"; cd "$1"
+         echo host | tee "data, one/file" fixed/file t/tree/own >t/tree/other
+         chown -R "$2:$2" "data, one" fixed t; chown -R "$3:$3" t/tree; chown "$4:$4" t/tree/other; chmod 600 t/tree/other`,
+        ...['sh', home, as === 'root' ? '0' : '1000', String(first), String(fifth)],
+      ]);
+      const before = await seenFromOutside(bed, `${home}/t`);
       const machine = `binds-${as}`;
-      await using run = bed.spawn(
-        [
-          ...smallMachine(bed, machine, ...plain),
-          `--bind=${home}/data, one`,
-          `--bind-ro=${home}/fixed:/fixed`,
-          ...words,
-        ],
-        { as },
-      );
-      if (bed.name === 'debian-12' && as === 'tester') {
-        // The daemon in C leaves its groups, which takes newgidmap there.
-        const end = await run.ended;
-        assert.equal(end.status, 1);
-        assert.match(end.stderr, /--bind=.* needs (newuidmap and newgidmap|user namespaces)/);
+      const line = [
+        ...smallMachine(bed, machine, ...plain),
+        `--bind=${home}/data, one`,
+        `--bind-ro=${home}/fixed:/fixed`,
+        `--directory=${home}/t/tree`,
+        '--ephemeral',
+      ];
+      if (!rust) {
+        const refused = await bed.run([...line, ...(as === 'root' ? ['--private-users=200000:1000'] : [])], {
+          as,
+        });
+        assert.equal(refused.status, 1);
+        assert.match(
+          refused.stderr,
+          as === 'root'
+            ? /--directory=.* has files that belong to the users from 200000 on, which \S+virtiofsd \(7\.2\S*\) cannot show/
+            : /--directory=.* needs (newuidmap and newgidmap|user namespaces)/,
+        );
         assert.deepEqual(await leftovers(bed, machine, as), []);
-        return;
       }
+      // Without a whole /proc in sight nobody may make namespaces as virtiofsd does.
+      if (namespaces) await bed.check(['sh', '-c', 'mkdir /opt/proc && mount -t proc proc /opt/proc']);
+      await using run = bed.spawn([...line, ...(shifted ? ['--private-users=200000:1000'] : []), ...words], {
+        as,
+      });
       const inGuest = await smallShell(run);
-      assert.equal(await inGuest('mkdir /a /b; mount -t virtiofs mnt0 /a && mount -t virtiofs mnt1 /b'), '');
-      assert.equal(await inGuest('cat /a/file /b/file'), 'host\nhost\n');
+      assert.equal(
+        await inGuest(
+          'mkdir /a /b /c; mount -t virtiofs mnt0 /a && mount -t virtiofs mnt1 /b && mount -t virtiofs root /c',
+        ),
+        '',
+      );
+      assert.equal(await inGuest('cat /a/file /b/file /c/own /c/other'), 'host\nhost\nhost\nhost\n');
       // The guest's root is who started the machine.
       assert.equal(await inGuest('stat -c %u /a/file'), '0\n');
       assert.equal(
@@ -69,7 +100,24 @@ inEveryTestbed((testbed) => {
         const said = await inGuest(`mount -o remount,rw /b; if ${attack}; then echo DONE; fi`);
         assert.match(said, /Read-only file system/, attack);
       }
-      for (const name of ['virtiofsd-0', 'virtiofsd-1']) {
+      assert.equal(
+        await inGuest('stat -c "%u %g" /c /c/own /c/other | tr "\\n" ,'),
+        `0 0,0 0,${first === fifth ? '0 0' : '5 5'},`,
+      );
+      assert.equal(
+        await inGuest('echo guest > /c/own && rm /c/other && mkdir /c/sub && touch /c/sub/new'),
+        '',
+      );
+      if (first !== fifth) assert.equal(await inGuest('chown 5:5 /c/sub /c/sub/new'), '');
+      const copied = await bed.check([
+        'sh',
+        '-c',
+        'cd "$1"/.#vmspawn-tree-*/tree && cat own && stat -c %u own sub/new',
+        'sh',
+        `${home}/t`,
+      ]);
+      assert.equal(copied.stdout, `guest\n${first}\n${fifth}\n`);
+      for (const name of ['virtiofsd-0', 'virtiofsd-1', 'virtiofsd-root']) {
         const service = `machine-${machine.replaceAll('-', '\\x2d')}-${name}.service`;
         const { ActiveState: state } = await unitProperties(bed, service, ['ActiveState'], as);
         assert.equal(state, 'active', service);
@@ -79,8 +127,26 @@ inEveryTestbed((testbed) => {
       const end = await run.ended;
       assert.equal(end.status, 0, end.stderr);
       assert.deepEqual(await leftovers(bed, machine, as), []);
+      assert.deepEqual(await seenFromOutside(bed, `${home}/t`), before);
     });
   }
+
+  test('the copy of a tree goes with the units of a supervisor that is killed', {
+    timeout: 200_000,
+  }, async () => {
+    const bed = testbed();
+    await bed.check(['mkdir', '-p', '/srv/killed/tree/etc']);
+    const before = await seenFromOutside(bed, '/srv/killed');
+    await using machine = await startMachine(bed, 'copy', ['--directory=/srv/killed/tree', '--ephemeral']);
+    assert.match((await seenFromOutside(bed, '/srv/killed')).names, /\.#vmspawn-tree-/);
+    await machine.kill('SIGKILL');
+    await machine.ended;
+    await eventually('the end of the copy', async () => {
+      const now = await seenFromOutside(bed, '/srv/killed');
+      return now.names === before.names && now.digest === before.digest ? now : undefined;
+    });
+    await nothingLeft(bed);
+  });
 
   test('a daemon that is killed takes the machine down, with its name', { timeout: 400_000 }, async () => {
     const bed = testbed();

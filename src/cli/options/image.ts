@@ -91,6 +91,7 @@ export const imageOptions: readonly Option[] = [
     help: 'Throw away what the guest writes',
     man: [
       'Whatever the guest writes to the image and to the extra drives is thrown away when the machine ends: it goes to temporary files without a name in the directory of the image, or in /var/tmp where that one cannot be written to or lies in memory. The files themselves are opened for reading only, so that any number of machines can run from one image at once as long as none of them writes to it. A `scsi-cd` needs no such copy, as nobody can write to it. The state of the TPM and the UEFI variables are temporary too, unless `--tpm-state=` or `--efi-nvram-state=` names a path. Without `--machine=` a random suffix is added to the name of the machine.',
+      'With `--directory=` the machine runs from a copy of the tree, made before it starts and removed when it ends: a snapshot where the tree is a btrfs subvolume, else a copy of every file, which shares its blocks with the original where the file system can do that (btrfs, XFS). The copy lies in a directory `.#vmspawn-tree-`_ID_ beside the tree, or in /var/tmp where that one cannot be written to or lies in memory. What is mounted in the tree, and what is another subvolume there, is an empty directory in the copy. A user who is not root needs a tree that belongs to this user. Directories of `--bind=` are written to as ever.',
       '    vmspawn --image=debian.raw --ephemeral',
     ],
     key: 'Ephemeral',

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
@@ -13,6 +13,9 @@ const manufacturedMarker = '.manufactured';
 
 /** What swtpm names its files, in any of its versions, and the marker. */
 const ofTpm = /^(?:tpm2?-00\.|TMP2-00\.|\.lock$|\.manufactured$)/;
+
+/** Bytes that state and what swtpm_setup writes meanwhile fit into. */
+const leastSpace = 64 * 1024;
 
 /** Manufacturing makes two keys and takes 0.3 to 0.6 s; on a loaded machine many times that. */
 const setupTimeout = 60_000;
@@ -99,6 +102,19 @@ function unsafePlaceOf(path: string): string | null {
   }
 }
 
+/** swtpm_setup itself does not say that it found no space. */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < leastSpace;
+}
+
+function noSpace(directory: string, required: boolean): AuxiliaryError {
+  return new AuxiliaryError(`TPM state cannot be made, because there is no space left in ${directory}`, {
+    required,
+    hint: 'Make room, or name another place with --tpm-state=PATH.',
+  });
+}
+
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
@@ -142,6 +158,7 @@ async function manufacture(
     const exit = await child.exited;
     if (signal.aborted) throw InterruptedError.of(signal);
     if (exit.code !== 0) {
+      if (await isFull(directory)) throw noSpace(dirname(directory), required);
       const words = child.stderrTail.last(3).join('; ');
       throw new AuxiliaryError(
         `${setup} could not make TPM state in ${directory}: ${words || exitInWords(exit)}`,

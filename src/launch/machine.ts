@@ -53,10 +53,12 @@ const greetingTimeout = 30_000;
  */
 export async function startMachine(request: StartRequest): Promise<RunningMachine> {
   checkDescriptorLimit();
+  // A second attempt finds out the same things as the first; a machine that runs may well get into the same state twice.
   const told = new Set<string>();
+  let starting = true;
   const notice: StartRequest['notice'] = (one) => {
-    if (told.has(one.text)) return;
-    told.add(one.text);
+    if (starting && told.has(one.text)) return;
+    if (starting) told.add(one.text);
     request.notice(one);
   };
   try {
@@ -66,6 +68,9 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
     // The only daemon so far that a machine can do without.
     notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}.` });
     return await attempt({ ...request, notice, settings: { ...request.settings, tpm: false } });
+  } finally {
+    starting = false;
+    told.clear();
   }
 }
 

@@ -36,7 +36,7 @@ test('a guest that sends anything but messages is not believed and uses no memor
   const settled = async () => {
     count++;
     await guest(`echo STATUS=mark-${count} > $p`);
-    await until(() => told(new RegExp(`STATUS=mark-${count}$`, 'm')).length > 0);
+    await until(() => told(new RegExp(`^STATUS=Guest: mark-${count}$`, 'm')).length > 0);
   };
   await settled();
   const before = memory(supervisor);
@@ -49,7 +49,7 @@ test('a guest that sends anything but messages is not believed and uses no memor
   const afterBytes = memory(supervisor);
   assert.ok(afterBytes - before < growth, `${before} kB, with 10 MB without an end ${afterBytes} kB`);
   assert.deepEqual(told(/^READY=1$/m), []);
-  assert.deepEqual(told(/STATUS=x/), [], 'a line without an end is no status');
+  assert.deepEqual(told(/Guest: x/), [], 'a line without an end is no status');
 
   await guest("printf 'STATUS=\\033]0;title\\007\\033[2Jwiped\\r\\n' > $p");
   await until(() => told(/wiped/).length > 0);

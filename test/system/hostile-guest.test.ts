@@ -70,7 +70,7 @@ test('a guest that sends anything but messages is not believed and uses no memor
   );
 
   // The port stays open, in the middle of a line.
-  await guest("{ printf 'EXIT_STATUS'; sleep 10000; } > $p &");
+  await guest("{ printf 'EXIT_STATUS'; sleep 10000; } > $p & true");
   run.type('poweroff -f');
   const end = await run.ended;
   assert.equal(end.code, 7, end.stderr);

@@ -1,34 +1,42 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, suite, test } from 'node:test';
+import { suite, test } from 'node:test';
 import { options } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
 import { describeError } from '../../src/errors.ts';
 import { temporaryDirectory } from '../temporary.ts';
-import { directBoot, leftovers, processesIn, vmspawn } from './harness.ts';
+import { directBoot, leftovers, vmspawn } from './harness.ts';
 
-/** A place with what users give by mistake; cases name it by `@/`. */
-const place = temporaryDirectory();
-const at = (name: string) => join(place, name);
 const mebibyte = 1024 ** 2;
-writeFileSync(at('disk.raw'), Buffer.alloc(mebibyte));
-writeFileSync(at('fake.qcow2'), Buffer.alloc(mebibyte));
-writeFileSync(at('empty'), '');
-writeFileSync(at('large'), Buffer.alloc(2 * mebibyte));
-writeFileSync(at('text'), 'text\n');
-for (const directory of ['dir', 'foreign', 'open', 'loose', 'full']) mkdirSync(at(directory));
-writeFileSync(at('full/letter'), 'of somebody');
-chownSync(at('foreign'), 65534, 65534);
-chmodSync(at('open'), 0o777);
-chmodSync(at('loose'), 0o770);
-writeFileSync(at('foreign.vars'), 'x');
-chownSync(at('foreign.vars'), 65534, 65534);
-symlinkSync('loop', at('loop'));
-symlinkSync('nothing', at('dangling'));
-symlinkSync('dir', at('link'));
-execFileSync('mkfifo', [at('fifo')]);
+
+/** A place with what users give by mistake, for each option its own; cases name it by `@`. */
+function furnished(): string {
+  const place = temporaryDirectory();
+  const at = (name: string) => join(place, name);
+  for (const [name, size] of [
+    ['disk.raw', mebibyte],
+    ['fake.qcow2', mebibyte],
+    ['large', 2 * mebibyte],
+    ['empty', 0],
+  ] as const) {
+    writeFileSync(at(name), '');
+    truncateSync(at(name), size);
+  }
+  writeFileSync(at('text'), 'text\n');
+  writeFileSync(at('foreign.vars'), 'x');
+  for (const directory of ['dir', 'foreign', 'open', 'loose', 'full']) mkdirSync(at(directory));
+  writeFileSync(at('full/letter'), 'of somebody');
+  for (const name of ['foreign', 'foreign.vars']) chownSync(at(name), 65534, 65534);
+  chmodSync(at('open'), 0o777);
+  chmodSync(at('loose'), 0o770);
+  symlinkSync('loop', at('loop'));
+  symlinkSync('nothing', at('dangling'));
+  symlinkSync('dir', at('link'));
+  execFileSync('mkfifo', [at('fifo')]);
+  return place;
+}
 
 type Case = readonly [words: readonly string[], message: RegExp];
 
@@ -271,15 +279,15 @@ test('every option has a case, and every case an option', () => {
   for (const [name, rows] of Object.entries(cases)) assert.ok(rows.length > 0, name);
 });
 
-/** All that lies in the place, with the size of what is changed by mistake easiest. */
-function inventory(): string {
+/** All that lies in the place, with sizes, modes and owners. */
+function inventory(place: string): string {
   return execFileSync('find', [place, '-printf', '%p %s %m %U\\n'], { encoding: 'utf8' });
 }
 
 /** What the parser alone says, which needs no process; null for what it takes. */
-function parserSays(given: readonly string[]): string | null {
+function parserSays(given: readonly string[], cwd: string): string | null {
   try {
-    parseCommandLine(given, { cwd: place });
+    parseCommandLine(given, { cwd });
     return null;
   } catch (error) {
     return describeError(error);
@@ -287,12 +295,13 @@ function parserSays(given: readonly string[]): string | null {
 }
 
 suite('refused in one sentence, with nothing made', { concurrency: 4, timeout: 600_000 }, () => {
-  const before = inventory();
   for (const [name, rows] of Object.entries(cases)) {
     test(`--${name}`, async () => {
+      const place = furnished();
+      const before = inventory(place);
       for (const [index, [given, message]] of rows.entries()) {
         const real = [...directBoot(`bad-${name}`), ...given.map((word) => word.replaceAll('@', place))];
-        const said = parserSays(real);
+        const said = parserSays(real, place);
         const shown = (text: string) => `${given.join(' ').slice(0, 200)}\n${text.slice(0, 1000)}`;
         if (said !== null) assert.match(said.replaceAll(place, '@'), message, shown(said));
         // One for each option shows that the program says what the parser does.
@@ -301,15 +310,11 @@ suite('refused in one sentence, with nothing made', { concurrency: 4, timeout: 6
         assert.equal(end.code, 1, shown(end.stderr));
         assert.equal(end.stdout, '', shown(end.stdout));
         assert.match(end.stderr, /^vmspawn: [^\n]*\n$/, shown(end.stderr));
-        assert.match(
-          end.stderr.replaceAll(place, '@').slice('vmspawn: '.length, -1),
-          message,
-          shown(end.stderr),
-        );
-        assert.deepEqual(leftovers(`bad-${name}`), []);
+        const text = end.stderr.slice('vmspawn: '.length, -1).replaceAll(place, '@');
+        assert.match(text, message, shown(end.stderr));
+        assert.deepEqual(leftovers(`bad-${name}`, place), []);
       }
-      assert.equal(inventory(), before);
+      assert.equal(inventory(place), before);
     });
   }
-  after(() => assert.deepEqual(processesIn(place), []));
 });

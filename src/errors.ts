@@ -98,19 +98,19 @@ export function printable(text: string, { multiline = false } = {}): string {
 }
 
 /**
- * The whole cause chain as text for the user: messages joined by `: ` where a cause adds something, then the hint.
- * A stack is given only for what is no error of ours (a defect of the program).
+ * The whole cause chain as text for the user, on one line whatever is in a value: messages joined by `: ` where a cause adds
+ * something, then the hint. A stack is given only for what is no error of ours (a defect of the program).
  */
 export function describeError(error: unknown): string {
   if (!(error instanceof VmspawnError)) {
     if (error instanceof Error) return printable(error.stack ?? error.message, { multiline: true });
     return printable(String(error));
   }
-  let text = printable(error.message, { multiline: true });
+  let text = printable(error.message);
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
-    const more = printable(cause.message, { multiline: true });
+    const more = printable(cause.message);
     if (!text.includes(more)) text = `${text.replace(/\.$/, '')}: ${more}`;
   }
-  if (!/[.!?:\n]$/.test(text)) text += '.';
-  return error.hint === undefined ? text : `${text} ${error.hint}`;
+  if (!/[.!?:]$/.test(text)) text += '.';
+  return error.hint === undefined ? text : `${text} ${printable(error.hint)}`;
 }

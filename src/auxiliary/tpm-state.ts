@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
@@ -10,6 +10,12 @@ import { swtpmSetupWords, unfinishedState } from './swtpm-setup.ts';
 
 /** Says that swtpm_setup went through; the name is the one that systemd-vmspawn looks for, so that state can move. */
 const manufacturedMarker = '.manufactured';
+
+/** What swtpm names its files, in any of its versions, and the marker. */
+const ofTpm = /^(?:tpm2?-00\.|TMP2-00\.|\.lock$|\.manufactured$)/;
+
+/** Bytes that state and what swtpm_setup writes meanwhile fit into. */
+const leastSpace = 64 * 1024;
 
 /** Manufacturing makes two keys and takes 0.3 to 0.6 s; on a loaded machine many times that. */
 const setupTimeout = 60_000;
@@ -25,7 +31,7 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
     await makeDirectory(state.directory);
     return;
   }
-  if ((await stateDirectory(state.directory)) === 'used') return;
+  if ((await checkTpmState(state)) === 'used') return;
   // The caller holds the state's lock, so that what lies here is the rest of a start that was killed.
   const temporary = unfinishedState(state.directory);
   try {
@@ -51,8 +57,13 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
   }
 }
 
-/** What is at the place of persistent state. Throws for what is no directory of ours or root's. */
-async function stateDirectory(path: string): Promise<'missing' | 'empty' | 'used'> {
+/**
+ * What is at the place of persistent state; makes nothing. Throws FileError for what is no directory of ours or root's, and
+ * for one that holds something else.
+ */
+export async function checkTpmState({
+  directory: path,
+}: Pick<PlannedTpmState, 'directory'>): Promise<'missing' | 'empty' | 'used'> {
   let found: Stats;
   const place = unsafePlaceOf(path);
   if (place !== null) throw unsafeError(path, place);
@@ -69,7 +80,11 @@ async function stateDirectory(path: string): Promise<'missing' | 'empty' | 'used
   }
   const unsafe = unsafeState(found);
   if (unsafe !== null) throw unsafeError(path, unsafe);
-  return (await readdir(path)).length === 0 ? 'empty' : 'used';
+  const names = await readdir(path);
+  if (names.length === 0) return 'empty';
+  if (!names.some((name) => ofTpm.test(name)))
+    throw unsafeError(path, 'holds other files than those of a TPM');
+  return 'used';
 }
 
 function unsafeError(path: string, reason: string): FileError {
@@ -85,6 +100,19 @@ function unsafePlaceOf(path: string): string | null {
       hint: 'Name another place with --tpm-state=PATH, or use --tpm-state=off.',
     });
   }
+}
+
+/** swtpm_setup itself does not say that it found no space. */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < leastSpace;
+}
+
+function noSpace(directory: string, required: boolean): AuxiliaryError {
+  return new AuxiliaryError(`TPM state cannot be made, because there is no space left in ${directory}`, {
+    required,
+    hint: 'Make room, or name another place with --tpm-state=PATH.',
+  });
 }
 
 async function makeDirectory(path: string): Promise<void> {
@@ -130,6 +158,7 @@ async function manufacture(
     const exit = await child.exited;
     if (signal.aborted) throw InterruptedError.of(signal);
     if (exit.code !== 0) {
+      if (await isFull(directory)) throw noSpace(dirname(directory), required);
       const words = child.stderrTail.last(3).join('; ');
       throw new AuxiliaryError(
         `${setup} could not make TPM state in ${directory}: ${words || exitInWords(exit)}`,

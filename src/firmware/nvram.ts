@@ -12,6 +12,8 @@ export interface NvramState {
   readonly path: string;
   readonly template: string;
   readonly firmware: string;
+  /** The template that the firmware comes with, where another one was asked for. */
+  readonly ownTemplate?: string;
 }
 
 /** Extended attribute of a state with the path of the firmware that it was made for. */
@@ -31,11 +33,36 @@ const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
  * build of the firmware can be told. Throws FirmwareError for a template or a state that cannot be used, FileError
  * when the state cannot be made (nothing is left behind then).
  */
-export async function prepareNvram({
-  path,
-  template,
-  firmware,
-}: NvramState): Promise<'created' | 'existing'> {
+export async function prepareNvram(state: NvramState): Promise<'created' | 'existing'> {
+  return await withTemplate(state, async (source) => {
+    if ((await look(state, source)) === 'existing') return 'existing';
+    if ((await create(state.path, source, state.firmware)) === 'created') return 'created';
+    await checkState(state.path, state.template, source);
+    return 'existing';
+  });
+}
+
+/** Whether the store can be used or made, as `prepareNvram` would find it, but makes nothing. Throws what that throws. */
+export async function checkNvram(state: NvramState): Promise<'missing' | 'existing'> {
+  return await withTemplate(state, (source) => look(state, source));
+}
+
+async function look({ path, template }: NvramState, source: FileHandle): Promise<'missing' | 'existing'> {
+  if (await exists(path)) {
+    await checkState(path, template, source);
+    return 'existing';
+  }
+  const place = unsafePlaceOf(path);
+  if (place !== null) {
+    throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: elsewhere });
+  }
+  return 'missing';
+}
+
+async function withTemplate<Result>(
+  { template, ownTemplate }: NvramState,
+  use: (source: FileHandle) => Promise<Result>,
+): Promise<Result> {
   const source = await openTemplate(template);
   try {
     const { size } = await source.stat();
@@ -44,19 +71,32 @@ export async function prepareNvram({
         `The NVRAM template ${printable(template)} has ${size} bytes, which no flash has`,
       );
     }
-    if (await exists(path)) {
-      await checkState(path, template, source);
-      return 'existing';
-    }
-    const place = unsafePlaceOf(path);
-    if (place !== null) {
-      throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: elsewhere });
-    }
-    if ((await create(path, source, firmware)) === 'created') return 'created';
-    await checkState(path, template, source);
-    return 'existing';
+    if (ownTemplate !== undefined) await checkTemplate(template, source, ownTemplate);
+    return await use(source);
   } finally {
     await source.close();
+  }
+}
+
+/** What does not fit would be kept as state, which every later start refuses. */
+async function checkTemplate(template: string, source: FileHandle, ownTemplate: string): Promise<void> {
+  let own: FileHandle;
+  try {
+    own = await openTemplate(ownTemplate);
+  } catch {
+    // That it is missing may be why another one is given.
+    return;
+  }
+  try {
+    const [layout, expected] = [await layoutOf(source), await layoutOf(own)];
+    const fits = expected === null || (layout !== null && sameLayout(layout, expected));
+    if (fits && (await flashSize(source)) === (await flashSize(own))) return;
+    throw new FirmwareError(
+      `--efi-nvram-template=${printable(template)} does not fit the firmware, whose own template is ${printable(ownTemplate)}`,
+      { hint: 'Take one of the same size and layout, or name its firmware with --firmware=.' },
+    );
+  } finally {
+    await own.close();
   }
 }
 

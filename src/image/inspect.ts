@@ -5,7 +5,7 @@ import type { ImageFormat } from '../settings/settings.ts';
 import type { ImageFacts, ImageLayer } from './facts.ts';
 import { HeaderError } from './header-error.ts';
 import { magicBytes, recognizeRaw } from './magic.ts';
-import { type OpenedFile, openFile } from './open.ts';
+import { type OpenedFile, openFile, subjectOf } from './open.ts';
 import { parseQcow2, type Qcow2Header, qcow2HeaderBytes } from './qcow2.ts';
 import { resolveReference, shellWord } from './reference.ts';
 import { readVdi } from './vdi.ts';
@@ -100,7 +100,7 @@ function readHeader<Result>(path: string, what: string, read: () => Result): Res
   } catch (error) {
     if (!(error instanceof HeaderError)) throw error;
     throw new ImageError(
-      `${what} ${printable(path)} ${error.message}`,
+      `${subjectOf(what, path)} ${error.message}`,
       error.hint === undefined ? {} : { hint: error.hint },
     );
   }
@@ -108,7 +108,7 @@ function readHeader<Result>(path: string, what: string, read: () => Result): Res
 
 function checkRaw(file: OpenedFile, path: string, what: string, explicit: boolean): ImageFormat | null {
   const content = recognizeRaw(file.read(0, magicBytes));
-  const subject = `${what} ${printable(path)}`;
+  const subject = subjectOf(what, path);
   if (content.kind === 'image') return content.format;
   if (content.kind === 'disk' || explicit) return null;
   if (content.kind === 'compressed') {

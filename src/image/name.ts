@@ -31,7 +31,7 @@ export function machineNameOf(path: string): string {
   }
   const name = clean(clean(stem).slice(0, machineNameLimit));
   if (isMachineName(name)) return name;
-  throw new UsageError(`The image ${printable(path)} suggests no valid machine name`, {
+  throw new UsageError(`${printable(path)} suggests no valid machine name`, {
     hint: 'Give one with --machine=NAME.',
   });
 }

@@ -15,7 +15,7 @@ export interface OpenedFile extends Disposable {
 
 /**
  * Opens a file that the user or an image names. Takes regular files, and block devices where `block` is given; never
- * waits for a FIFO and never opens another kind of device. `what` begins the sentences ("The image"). Throws
+ * waits for a FIFO and never opens another kind of device. `what` begins the sentences ("The image", "--bind="). Throws
  * ImageError. Synchronous, because every start waits for it: a header is read in less time than a promise takes.
  */
 export function openFile(
@@ -23,7 +23,7 @@ export function openFile(
   what: string,
   { block = false, directoryHint }: { block?: boolean; directoryHint?: string } = {},
 ): OpenedFile {
-  const subject = `${what} ${printable(path)}`;
+  const subject = subjectOf(what, path);
   const checkKind = (status: Kind): 'file' | 'block' => {
     if (status.isFile()) return 'file';
     if (status.isBlockDevice() && block) return 'block';
@@ -61,6 +61,11 @@ export function openFile(
     if (descriptor !== undefined) closeSync(descriptor);
     throw error instanceof ImageError ? error : openError(subject, error);
   }
+}
+
+/** What a sentence about a file begins with: `The image PATH`, `--extra-drive=PATH`. */
+export function subjectOf(what: string, path: string): string {
+  return `${what}${what.endsWith('=') ? '' : ' '}${printable(path)}`;
 }
 
 interface Kind {

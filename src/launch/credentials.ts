@@ -59,7 +59,9 @@ async function read(
         return source.kind === 'file' ? readFile(source.path) : await readSocket(source.path, signal);
       } catch (error) {
         if (signal.aborted) throw InterruptedError.of(signal);
-        throw new FileError(`${what} cannot be read from ${source.path}`, { cause: error });
+        throw new FileError(`${what} (--load-credential=) cannot be read from ${source.path}`, {
+          cause: error,
+        });
       }
   }
 }

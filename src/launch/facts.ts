@@ -165,7 +165,7 @@ async function inspectShares(
 }
 
 function inspectExtraDrive({ path, format }: ExtraDrive): Promise<ImageFacts> {
-  const what = 'The drive';
+  const what = '--extra-drive=';
   return inspectImage(path, imageFormatOf(path, format), { explicit: format !== null, what });
 }
 

@@ -18,6 +18,7 @@ import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { hostCid, listenVsock, type VsockListener } from '../sys/vsock.ts';
 import { readCredentials } from './credentials.ts';
+import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
 import { openDescriptors } from './descriptors.ts';
 import { gatherFacts } from './facts.ts';
 import { GuestChannel } from './guest-channel.ts';
@@ -29,6 +30,7 @@ import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { prepareState } from './state.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
 
@@ -53,10 +55,13 @@ const greetingTimeout = 30_000;
  * Throws a VmspawnError with the first cause.
  */
 export async function startMachine(request: StartRequest): Promise<RunningMachine> {
+  checkDescriptorLimit();
+  // A second attempt finds out the same things as the first; a machine that runs may well get into the same state twice.
   const told = new Set<string>();
+  let starting = true;
   const notice: StartRequest['notice'] = (one) => {
-    if (told.has(one.text)) return;
-    told.add(one.text);
+    if (starting && told.has(one.text)) return;
+    if (starting) told.add(one.text);
     request.notice(one);
   };
   try {
@@ -66,6 +71,9 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
     // The only daemon so far that a machine can do without.
     notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}.` });
     return await attempt({ ...request, notice, settings: { ...request.settings, tpm: false } });
+  } finally {
+    starting = false;
+    told.clear();
   }
 }
 
@@ -76,7 +84,8 @@ async function attempt(wanted: StartRequest): Promise<RunningMachine> {
   try {
     return await makeMachine({ ...wanted, signal }, (reason) => start.abort(new Error(reason)));
   } catch (error) {
-    throw signal.aborted && stemsFrom(error, signal.reason) ? InterruptedError.of(signal) : error;
+    if (signal.aborted && stemsFrom(error, signal.reason)) throw InterruptedError.of(signal);
+    throw explainedByLimit(error);
   }
 }
 
@@ -141,7 +150,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   let credentials: ReadonlyMap<number, Uint8Array> = new Map();
   await allSettled(
     manager.enter(child, signal),
-    prepareState(plan, request),
+    prepareState(plan, signal, request.notice),
     treeCopy?.make(signal),
     prepareCredentials(plan, vsock?.listener.port ?? null, signal).then((contents) => {
       credentials = contents;
@@ -197,31 +206,6 @@ async function makeManager(
 async function allSettled(...actions: readonly (Promise<void> | undefined)[]): Promise<void> {
   const failed = (await Promise.allSettled(actions)).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
-}
-
-/** The image's size, then NVRAM and TPM state, each complete or not there. Loaded only where there is state: it costs 6 ms. */
-async function prepareState(
-  { growth, nvram, tpmState }: Plan,
-  { signal, notice }: StartRequest,
-): Promise<void> {
-  if (growth !== null) {
-    const { growImage } = await import('./growth.ts');
-    growImage(growth);
-  }
-  if (nvram !== null) {
-    const { firmwareOf, prepareNvram } = await import('../firmware/nvram.ts');
-    const outcome = await prepareNvram(nvram);
-    const madeFor = outcome === 'existing' ? await firmwareOf(nvram.path) : null;
-    if (madeFor !== null && madeFor !== nvram.firmware) {
-      const text = `The UEFI variables ${nvram.path} were made for the firmware ${madeFor}, and ${nvram.firmware} is used now.`;
-      notice({ level: 'warning', text });
-    }
-  }
-  giveUpIf(signal);
-  if (tpmState !== null) {
-    const { prepareTpmState } = await import('../auxiliary/tpm-state.ts');
-    await prepareTpmState(tpmState, signal);
-  }
 }
 
 /** Where the guest's systemd reports to. Throws HostError. */

@@ -118,7 +118,9 @@ export function planCredentials(
 export function tooMuch(size: number): UsageError {
   return new UsageError(
     `Credentials and SMBIOS strings take ${size} bytes in the SMBIOS tables, which have room for ${smbiosLimit}`,
-    { hint: 'A credential takes four bytes for three.' },
+    {
+      hint: 'Give less with --set-credential=, --load-credential= and --smbios11=; a credential takes four bytes for three.',
+    },
   );
 }
 
@@ -168,7 +170,9 @@ function withoutSmbios(
 function checkSum(credentials: readonly PlannedCredential[], facts: HostFacts): void {
   const sum = credentials.reduce((sum, { source }) => sum + sizeOf(source, facts), 0);
   if (sum > credentialLimit) {
-    throw new UsageError(`The credentials have ${sum} bytes in sum, systemd in the guest takes 1 MiB`);
+    throw new UsageError(`The credentials have ${sum} bytes in sum, systemd in the guest takes 1 MiB`, {
+      hint: 'Give less with --set-credential= and --load-credential=.',
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HostError } from '../errors.ts';
+import { HostError, UsageError } from '../errors.ts';
 import type { HostFacts, IdRange, QemuFacts, SharingFacts, VirtiofsdFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
@@ -17,11 +17,13 @@ const idCount = 65_536;
 /** Milliseconds for a guest without its root file system: it can start nothing any more, only what runs can still end. */
 const rootlessTimeout = 10_000;
 
+type Bind = Settings['binds'][number];
 type Auxiliary = Omit<PlannedAuxiliary, 'units'>;
 
 /**
  * The directories of --directory=, --bind= and --bind-ro=: for each a virtiofsd that listens, a vhost-user-fs device and,
- * but for the root file system, a mount in the guest; of the tree the `copy` if there is one. Throws HostError for what the host lacks.
+ * but for the root file system, a mount in the guest; of the tree the `copy` if there is one. Throws HostError for what the
+ * host lacks, UsageError for two directories in one place.
  */
 export function planDirectories(
   settings: Settings,
@@ -75,6 +77,7 @@ export function planDirectories(
     });
   }
   for (const [index, bind] of settings.binds.entries()) {
+    checkTarget(bind, settings.binds.slice(0, index));
     const path = binds[index]?.path ?? bind.source;
     const tag = `mnt${index}`;
     const { readOnly, target } = bind;
@@ -89,12 +92,22 @@ export function planDirectories(
   return auxiliaries;
 }
 
+/** In one place the guest can mount one directory only; its systemd takes the first line of fstab(5) for it. */
+function checkTarget(bind: Bind, before: readonly Bind[]): void {
+  const same = before.find(({ target }) => target === bind.target);
+  if (same === undefined) return;
+  throw new UsageError(
+    `${bindOption(bind)}:${bind.target} has the same place in the guest as ${bindOption(same)}`,
+    { hint: 'Give each directory a place of its own after the colon.' },
+  );
+}
+
 /** Files that the owner of the tree has are root's in the guest, those of the next number the next user's, and so on. */
 function treeIds({ privateUsers }: Settings, owner: number): IdRange {
   return privateUsers ?? { base: owner, count: idCount };
 }
 
-function bindOption({ source, readOnly }: Settings['binds'][number]): string {
+function bindOption({ source, readOnly }: Bind): string {
   return `${readOnly ? '--bind-ro' : '--bind'}=${source}`;
 }
 

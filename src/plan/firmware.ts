@@ -175,7 +175,15 @@ function planUefi(
       : { kind: 'file', path: state, access: 'read-write', identity: null },
   );
   draft.machineProperties['pflash1'] = 'variables';
-  return { kind: 'uefi', bios: null, nvram: state === null ? null : { path: state, template, firmware } };
+  if (state === null) return { kind: 'uefi', bios: null, nvram: null };
+  const ownTemplate = mapping.nvramTemplate.filename;
+  const nvram = {
+    path: state,
+    template,
+    firmware,
+    ...(template === ownTemplate ? {} : { ownTemplate }),
+  };
+  return { kind: 'uefi', bios: null, nvram };
 }
 
 function addFlash(

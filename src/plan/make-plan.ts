@@ -153,7 +153,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     descriptors: draft.descriptors,
     qemu: { binary: qemu.binary, configuration, environment: {} },
     console,
-    descriptorLimit: facts.identity.descriptorLimit,
+    descriptorLimit: descriptorLimitOfQemu(facts.identity.descriptorLimit),
     shutdownTimeout: settings.shutdownTimeout,
     growth,
     readiness,
@@ -220,6 +220,14 @@ function planSandbox(settings: Settings, qemu: QemuFacts, draft: Draft): QemuCon
     return { obsolete: 'deny', elevateprivileges: 'deny' };
   }
   return { obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' };
+}
+
+/**
+ * As many as select(2) can do with, at least: with a lower soft limit, which only keeps programs of other people small, QEMU
+ * has no room for the notifications of its devices, which are slow then.
+ */
+function descriptorLimitOfQemu({ soft, hard }: Plan['descriptorLimit']): Plan['descriptorLimit'] {
+  return { soft: Math.max(soft, Math.min(1024, hard)), hard };
 }
 
 function checkSocketPath(path: string, machine: string): void {

@@ -84,6 +84,8 @@ export interface PlannedNvram {
   readonly template: string;
   /** Path of the firmware's code. */
   readonly firmware: string;
+  /** The template that comes with the firmware, where another one was asked for. */
+  readonly ownTemplate?: string;
 }
 
 export interface PlannedTpmState {

@@ -64,7 +64,7 @@ suite('in the journal', () => {
         EXIT_STATUS: '0',
       },
       {
-        MESSAGE: 'Image /x does not exist. Look\nelsewhere.',
+        MESSAGE: 'Image /x does not exist. Look\\x0aelsewhere.',
         PRIORITY: '3',
         ...common,
         MESSAGE_ID: lifecycle.failed.id,

@@ -119,7 +119,7 @@ test('the number of the system error beneath a failure is told', () => {
   notifier.exiting(1, new FileError('/x cannot be opened', { cause, hint: 'Try\nthis.' }));
   notifier.exiting(1, new QemuError('The kernel of the guest has panicked'));
   assert.deepEqual(manager.texts(), [
-    'STATUS=/x cannot be opened: open failed with EACCES. Try this.\nERRNO=13\nEXIT_STATUS=1',
+    'STATUS=/x cannot be opened: open failed with EACCES. Try\\x0athis.\nERRNO=13\nEXIT_STATUS=1',
     'STATUS=The kernel of the guest has panicked.\nEXIT_STATUS=1',
   ]);
 });

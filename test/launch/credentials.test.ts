@@ -95,7 +95,7 @@ test('what is gone, or is no file, is named', async () => {
   ] as const) {
     await assert.rejects(content(source), (error) => {
       assert.ok(error instanceof FileError);
-      assert.equal(error.message, `Credential x cannot be read from ${source.path}`);
+      assert.equal(error.message, `Credential x (--load-credential=) cannot be read from ${source.path}`);
       return true;
     });
   }

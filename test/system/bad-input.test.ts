@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
 import { smallGuest } from '../guests.ts';
-import { type End, leftovers, Run, scratch, vmspawn } from './harness.ts';
+import { type End, leftovers, program, Run, scratch, vmspawn } from './harness.ts';
 
 const kernel = () => smallGuest().kernel;
 
@@ -87,6 +87,22 @@ test('a host without QEMU is told the name of the package', async () => {
   }
   refused(await vmspawn([`--linux=${kernel()}`, '--tpm=no'], { PATH: directory.path }), /qemu-system-x86/);
 });
+
+for (const limit of ['-n 16', '-n 20', '-n 40', '-Hn 255']) {
+  test(`too few descriptors (ulimit ${limit}) are named with what to do, and nothing is made`, async () => {
+    using directory = scratch();
+    const image = join(directory.path, 'disk.raw');
+    writeFileSync(image, Buffer.alloc(1024 * 1024));
+    const words = [`--image=${image}`, '--machine=few', '--bind=/usr', '--tpm-state=yes'];
+    const script = `ulimit -Sn 16 && ulimit ${limit} && exec "$0" "$@"`;
+    const run = new Run(['-c', script, program, ...words], {}, 'sh');
+    run.child.stdin.end();
+    const number = limit.split(' ')[1];
+    refused(await run.ended, new RegExp(`limit of open files is ${number}, .*Raise it to 256.*LimitNOFILE=`));
+    assert.deepEqual(readdirSync(directory.path), ['disk.raw']);
+    assert.deepEqual(leftovers('few'), []);
+  });
+}
 
 test('a QEMU that dies at once is quoted', async () => {
   const end = await vmspawn([

@@ -247,8 +247,12 @@ const refusals: readonly (readonly [
   words: (directory: string) => string[],
   message: RegExp,
 ])[] = [
-  ['a missing drive', () => ['--extra-drive=/nowhere/d.raw'], /The drive \/nowhere\/d\.raw does not exist/],
-  ['a directory as a drive', () => ['--extra-drive=/usr'], /The drive \/usr is a directory/],
+  [
+    'a missing drive',
+    () => ['--extra-drive=/nowhere/d.raw'],
+    /--extra-drive=\/nowhere\/d\.raw does not exist/,
+  ],
+  ['a directory as a drive', () => ['--extra-drive=/usr'], /--extra-drive=\/usr is a directory/],
   ['a drive of a wrong format', (d) => [`--extra-drive=vdi:${raw(d, 'x')}`], /x is no VDI image/],
   [
     'a drive twice, by a link',

@@ -47,7 +47,7 @@ export const directoryOptions: readonly Option[] = [
     since: '0.2',
     help: 'Share a directory with the guest; repeatable',
     man: [
-      "A directory of the host that the guest sees and writes to, shared by virtiofsd. _DST_ is its absolute path in the guest, the same path unless given. A colon in a path is written `\\:`. The guest's systemd mounts it, already in the initrd; that needs systemd 254 or newer in the guest. A guest without it mounts the directory by its tag, `mnt0` for the first one and so on: `mount -t virtiofs mnt0 /mnt`. An empty value clears the list, `--bind-ro=` included. The lines for these mounts come after those of a credential `fstab.extra` of your own.",
+      "A directory of the host that the guest sees and writes to, shared by virtiofsd. _DST_ is its absolute path in the guest, the same path unless given. A colon in a path is written `\\:`. Two directories cannot have the same _DST_. The guest's systemd mounts it, already in the initrd; that needs systemd 254 or newer in the guest. A guest without it mounts the directory by its tag, `mnt0` for the first one and so on: `mount -t virtiofs mnt0 /mnt`. An empty value clears the list, `--bind-ro=` included. The lines for these mounts come after those of a credential `fstab.extra` of your own.",
       'Started by root, the guest acts with the numbers that its users have, so root in the guest can read, change and give away every file in the directory. Started by another user, the guest acts with the rights of that user, who appears as root in there.',
       '    vmspawn --image=debian.raw --bind=/srv/data:/data',
     ],

@@ -133,7 +133,7 @@ async function manufacture(
       const words = child.stderrTail.last(3).join('; ');
       throw new AuxiliaryError(
         `${setup} could not make TPM state in ${directory}: ${words || exitInWords(exit)}`,
-        { required },
+        { required, daemon: 'swtpm' },
       );
     }
   } finally {

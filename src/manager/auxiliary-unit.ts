@@ -4,6 +4,7 @@ import type { SystemdManager } from '../dbus/systemd.ts';
 import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
+import { ownSocket } from './own-socket.ts';
 import { startTransient } from './transient.ts';
 
 /** Milliseconds between two attempts to reach a bus that is gone. */
@@ -16,8 +17,8 @@ const lineCount = 3;
 const endProperties = ['ExecMainCode', 'ExecMainStatus', 'Result'] as const;
 
 /**
- * Starts a daemon as a socket and a service unit, both in one call: the manager listens when it returns. Stopping them
- * is the caller's business. Throws AuxiliaryError.
+ * Starts a daemon as a socket and a service unit, both in one call, or as a service that makes its socket: somebody listens
+ * when it returns. Stopping them is the caller's business. Throws AuxiliaryError.
  */
 export async function startAuxiliaryUnits(
   plan: PlannedAuxiliary & { readonly units: NonNullable<PlannedAuxiliary['units']> },
@@ -27,22 +28,28 @@ export async function startAuxiliaryUnits(
 ): Promise<RunningAuxiliary> {
   const { socket, service } = plan.units;
   const begin = Date.now() / 1000;
+  const watch = new ServiceWatch(service.name, again);
+  const lastWords = (): Promise<string> => lastLines(service, kind, begin);
   try {
-    await startTransient(systemd, socket, signal, [service]);
-    const watch = new ServiceWatch(service.name, again);
+    if (socket === null) await startTransient(systemd, service, signal);
+    else await startTransient(systemd, socket, signal, [service]);
     await watch.start(systemd, signal);
+    if (socket === null) await ownSocket(plan.socket.path, watch.ended, lastWords, signal);
     return {
       plan,
       unit: service.name,
       ended: watch.ended,
-      lastWords: () => lastLines(service, kind, begin),
+      lastWords,
       [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
     };
   } catch (error) {
+    await watch[Symbol.asyncDispose]();
     if (signal.aborted) throw error;
-    throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started as ${socket.name}`, {
+    const unit = (socket ?? service).name;
+    throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started as ${unit}`, {
       cause: error,
       required: plan.required,
+      daemon: plan.name,
     });
   }
 }

@@ -59,7 +59,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { kvm: true },
   },
   'vsock-passed': {
-    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5 } },
+    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5, taken: [] } },
     settings: { vsock: true },
   },
   'vsock-yes': { host: forky, settings: { vsock: true } },

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
-import { AuxiliaryError, ImageError, InterruptedError } from '../errors.ts';
+import { AuxiliaryError, describeError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
 import { chooseManager } from '../host/manager-kind.ts';
@@ -63,7 +63,7 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
     } catch (error) {
       if (!(error instanceof AuxiliaryError) || error.required || request.signal.aborted) throw error;
       const { what, without } = dispensable(error.daemon);
-      notice({ level: 'warning', text: `The machine gets no ${what}: ${error.message}.` });
+      notice({ level: 'warning', text: `The machine gets no ${what}: ${describeError(error)}` });
       settings = { ...settings, ...without };
     }
   }

@@ -97,6 +97,11 @@ export function planReadiness(
       { hint: 'Use --firmware=uefi, or leave the option out.' },
     );
   }
+  if (settings.notifyReady === 'auto' && system && !tellable) {
+    draft.notice(
+      'Nobody can tell this guest to say when it is ready: the machine counts as ready as soon as it runs (see --notify-ready=).',
+    );
+  }
   const guest = settings.notifyReady === 'auto' ? tellable && system : settings.notifyReady;
   return {
     guest,

@@ -34,7 +34,11 @@ export async function startAuxiliaryUnits(
     if (socket === null) await startTransient(systemd, service, signal);
     else await startTransient(systemd, socket, signal, [service]);
     await watch.start(systemd, signal);
-    if (socket === null) await ownSocket(plan.socket.path, watch.ended, lastWords, signal);
+    if (socket === null) {
+      // It runs since before it was watched.
+      await watch.look(systemd);
+      await ownSocket(plan.socket.path, watch.ended, lastWords, signal);
+    }
     return {
       plan,
       unit: service.name,
@@ -75,13 +79,14 @@ class ServiceWatch implements AsyncDisposable {
     const changes = (changed: Record<string, unknown>): void => {
       if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
       // A bus that goes away meanwhile is another matter: the next look is over a new connection.
-      this.#look(systemd).catch(() => {});
+      this.look(systemd).catch(() => {});
     };
     await systemd.watchUnit(this.#name, changes, { signal });
     void systemd.closed.then(() => this.#resume());
   }
 
-  async #look(systemd: SystemdManager): Promise<void> {
+  /** Settles `ended` for a service that has ended already. */
+  async look(systemd: SystemdManager): Promise<void> {
     const values = await systemd.unitProperties(this.#name, 'Service', endProperties);
     // Before its first connection the service is inactive as well; then no process of it has ended yet.
     if (Number(values['ExecMainCode'] ?? 0) > 0 || values['Result'] !== 'success') {

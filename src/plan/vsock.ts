@@ -55,8 +55,13 @@ export function planVsock(input: VsockInput, draft: Draft, pci: PciLayout): Plan
       draft.notice('The machine gets no vsock device: other machines have all of its CIDs.');
       return null;
     }
-    throw new HostError(`${option} cannot be met: another machine of this host has the CID ${cids[0]}`, {
-      hint: "Give another one with --vsock-cid=, or leave that out for one by the machine's name.",
+    if (settings.vsockCid === null) {
+      throw new HostError(`${option} cannot be met: other machines have all CIDs of this one`, {
+        hint: 'Give it another one with --vsock-cid=.',
+      });
+    }
+    throw new HostError(`${option} cannot be met: another machine of this host has this CID`, {
+      hint: "Give another one, or leave the option out for one by the machine's name.",
     });
   }
   const obstacle = !facts.vsockDaemon.usable

@@ -21,6 +21,9 @@ import { bootTestbed, type Testbed } from './testbed.ts';
 /** The guest's systemd is told to end with 7, while it goes down. */
 const exits = `[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n`;
 
+/** On a host with much to do its own limits of 90 s would break the guest's boot. */
+const patience = 'systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900';
+
 const settings = `[Host]
 Ram=1G
 Kvm=no
@@ -31,6 +34,7 @@ Firmware=uefi
 NotifyReady=yes
 ShutdownTimeout=10min
 [Credentials]
+Smbios11=io.systemd.stub.kernel-cmdline-extra=${patience}
 SetCredential=systemd.extra-unit.exits.service:${exits}
 SetCredential=systemd.unit-dropin.multi-user.target~exits:[Unit]\\nWants=exits.service\\n
 `;
@@ -111,6 +115,27 @@ describe('vsock by a daemon', () => {
     bed = await bootTestbed('debian-testing');
   });
   after(() => bed[Symbol.asyncDispose]());
+
+  test('a daemon that cannot start is fatal only where it is asked for', { timeout: 120_000 }, async () => {
+    const script = '#!/bin/sh\necho "out of order" >&2\nexit 3\n';
+    await bed.check([...write, '/opt/broken/vhost-device-vsock'], { input: script });
+    await bed.check(['chmod', '755', '/opt/broken/vhost-device-vsock']);
+    const environment = { PATH: '/opt/broken:/usr/local/bin:/usr/bin:/bin' };
+    const words = [...smallMachine(bed, 'mute'), '--tpm=no', '--shutdown-timeout=0', '--notify-ready=yes'];
+    const end = await bed.run([...words, '--vsock=yes'], { environment });
+    assert.equal(end.status, 1);
+    assert.match(end.stderr, /machine-mute-vsock\.service.* exit status 3: out of order\./);
+    assert.deepEqual(await leftovers(bed, 'mute'), []);
+    await using run = bed.spawn(words, { environment });
+    await eventually('a QEMU', async () => {
+      const { status } = await bed.run(['pgrep', '-f', 'guest=mute,']);
+      return status === 0 ? true : undefined;
+    });
+    assert.match(run.stderr, /The machine gets no vsock device: .* exit status 3: out of order\./);
+    await run.kill('SIGTERM');
+    await run.ended;
+    assert.deepEqual(await leftovers(bed, 'mute'), []);
+  });
 
   for (const as of ['root', 'tester'] as const satisfies readonly User[]) {
     test(`the guest's word comes through a daemon in a unit, ${as}`, { timeout: 300_000 }, async () => {

@@ -20,7 +20,10 @@ import { bootTestbed, type Testbed } from './testbed.ts';
 
 /** Once the guest is up its systemd is told to end with 7. */
 const exits =
-  '[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nType=oneshot\\nExecStart=/bin/true\\n';
+  '[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nExecStart=-systemctl is-system-running --wait\\n';
+
+/** Our unit says nothing: what is heard comes by vsock. */
+const silence = 'SetCredential=systemd.extra-unit.vmspawn-ready.service:[Service]\\nExecStart=/bin/true\\n\n';
 
 /** On a host with much to do its own limits of 90 s would break the guest's boot. */
 const patience = 'systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900';
@@ -54,7 +57,9 @@ inEveryTestbed((testbed) => {
         timeout: 120_000,
       },
     );
-    await bed.check([...write, '/etc/vmspawn/debian.vmspawn'], { input: settings });
+    await bed.check([...write, '/etc/vmspawn/debian.vmspawn'], {
+      input: settings + (bed.name === 'debian-testing' ? silence : ''),
+    });
     const unit = await systemctl(bed, 'root', 'cat', service);
     const [, command] = /^ExecStart=(\/.*)$/m.exec(unit) ?? [];
     assert.ok(command !== undefined, unit);

@@ -51,10 +51,16 @@ export class AuxiliaryError extends VmspawnError {
   readonly code = 'AUXILIARY';
   /** The machine cannot do without it; otherwise it may be started again without. */
   readonly required: boolean;
+  /** Name of the daemon. */
+  readonly daemon: string;
 
-  constructor(message: string, options: { cause?: unknown; hint?: string; required: boolean }) {
+  constructor(
+    message: string,
+    options: { cause?: unknown; hint?: string; required: boolean; daemon: string },
+  ) {
     super(message, options);
     this.required = options.required;
+    this.daemon = options.daemon;
   }
 }
 

@@ -111,6 +111,7 @@ async function isFull(directory: string): Promise<boolean> {
 function noSpace(directory: string, required: boolean): AuxiliaryError {
   return new AuxiliaryError(`TPM state cannot be made, because there is no space left in ${directory}`, {
     required,
+    daemon: 'swtpm',
     hint: 'Make room, or name another place with --tpm-state=PATH.',
   });
 }
@@ -162,7 +163,7 @@ async function manufacture(
       const words = child.stderrTail.last(3).join('; ');
       throw new AuxiliaryError(
         `${setup} could not make TPM state in ${directory}: ${words || exitInWords(exit)}`,
-        { required },
+        { required, daemon: 'swtpm' },
       );
     }
   } finally {

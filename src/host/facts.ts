@@ -120,8 +120,17 @@ export interface HostFacts {
   /** A random UUID for this run alone. */
   readonly runId: string;
   readonly kvm: Usable<{ readonly device: string; readonly passed?: PassedKvm }>;
-  /** `passed`: the device as a descriptor that the service manager passed to us. */
-  readonly vsock: Usable<{ readonly device: string; readonly passed?: number }>;
+  /**
+   * The kernel's vsock. `passed`: the device as a descriptor that the service manager passed to us. `taken`: those of the
+   * machine's CIDs, from the first on, that other machines have.
+   */
+  readonly vsock: Usable<{
+    readonly device: string;
+    readonly passed?: number;
+    readonly taken: readonly number[];
+  }>;
+  /** vhost-device-vsock, for a host whose kernel has no vsock for guests. */
+  readonly vsockDaemon: Usable<{ readonly binary: string }>;
   readonly qemu: Usable<QemuFacts>;
   readonly swtpm: Usable<SwtpmFacts>;
   readonly manager: Usable<ManagerFacts>;

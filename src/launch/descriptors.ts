@@ -4,6 +4,7 @@ import type { PlannedDescriptor } from '../plan/plan.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
 import { socketpair } from '../sys/socketpair.ts';
 import { openTap } from '../sys/tap.ts';
+import { claimGuestCid } from '../sys/vsock.ts';
 import { openOverlay } from './overlay.ts';
 
 /** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
@@ -56,6 +57,9 @@ export function openDescriptors(
           break;
         case 'tap':
           passed.push({ target: descriptor.target, fd: keep(tap(descriptor.interface)) });
+          break;
+        case 'vsock':
+          passed.push({ target: descriptor.target, fd: keep(openVsock(descriptor)) });
           break;
         case 'concatenation':
           passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor.paths)) });
@@ -138,6 +142,21 @@ function tap(name: string): number {
       ...(code === 'ENOENT' || code === 'ENODEV' ? { hint: 'The kernel module tun is missing.' } : {}),
     });
   }
+}
+
+function openVsock({ path, cid }: PlannedDescriptor & { kind: 'vsock' }): number {
+  let fd: number | null = null;
+  try {
+    fd = openSync(path, constants.O_RDWR);
+    if (claimGuestCid(fd, cid)) return fd;
+  } catch (error) {
+    if (fd !== null) closeSync(fd);
+    throw new FileError(`${path} cannot be opened`, { cause: error });
+  }
+  closeSync(fd);
+  throw new HostError(`Another machine has taken the CID ${cid} while this one was being started`, {
+    hint: 'Start it again, or give it another one with --vsock-cid=.',
+  });
 }
 
 function copyOf(path: string): number {

@@ -17,12 +17,13 @@ import { probeServiceManager } from '../host/service-manager.ts';
 import { splitWords } from '../host/split-words.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
-import { probeVsock } from '../host/vsock.ts';
+import { probeVsock, probeVsockDaemon } from '../host/vsock.ts';
 import type { ImageFacts, TreeFacts } from '../image/facts.ts';
 import { inspectImage } from '../image/inspect.ts';
 import { inspectInitrd, inspectKernel } from '../image/kernel.ts';
 import { imageFormatOf } from '../image/name.ts';
 import { sha256 } from '../plan/digest.ts';
+import { vsockCids } from '../plan/identity.ts';
 import { saysRoot } from '../plan/root-words.ts';
 import type { ExtraDrive, Settings } from '../settings/settings.ts';
 import { ioUringWorks } from '../sys/io-uring.ts';
@@ -94,13 +95,14 @@ export async function gatherFacts(
     ]);
   const seed = machineSeed(machineId(host), machine, isThrowAway(settings) ? null : cache);
   cache.save();
+  const vsock = findVsock(settings, seed, passed.vhostVsock, path);
   return {
     architecture,
     identity: identity(environment, originalDescriptorLimit(), choice),
     machineSeed: seed,
     runId: readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim(),
     kvm,
-    vsock: probeVsock(passed.vhostVsock),
+    ...vsock,
     qemu,
     swtpm,
     manager,
@@ -124,6 +126,24 @@ export async function gatherFacts(
     network: probeNetwork(environment, settings.network.includes('tap')),
     sshProxy: settings.passSshKey !== false && existsSync(sshProxyConfiguration),
   };
+}
+
+/** The daemon is looked for only where the kernel has nothing. */
+function findVsock(
+  { vsock, vsockCid }: Settings,
+  machineSeed: string,
+  passed: number | null,
+  path: string,
+): Pick<HostFacts, 'vsock' | 'vsockDaemon'> {
+  if (vsock === false) {
+    const none = { usable: false as const, reason: '--vsock=no was given' };
+    return { vsock: none, vsockDaemon: none };
+  }
+  const kernel = probeVsock(vsockCid === null ? vsockCids({ machineSeed }) : [vsockCid], passed);
+  const daemon = kernel.usable
+    ? { usable: false as const, reason: 'the kernel has vsock' }
+    : probeVsockDaemon(path);
+  return { vsock: kernel, vsockDaemon: daemon };
 }
 
 /** Loaded only for a direct boot from an image. */

@@ -2,20 +2,20 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { acceptConnections } from '../sys/unix-accept.ts';
-import { peerCid, type VsockListener } from '../sys/vsock.ts';
+import type { GuestListener } from './guest-listener.ts';
 import { type GuestMessage, NotifyReader } from './notify-reader.ts';
 
 /** Connections of the guest's at the same time; its systemd makes one for each message. */
 const connectionLimit = 16;
 /** Milliseconds that one may stay open. */
 const connectionTime = 10_000;
+/** Milliseconds without a word that are taken for the end of a message, where that is not to be seen. */
+const pause = 20;
 
 export interface GuestChannelOptions {
-  /** Where the guest's systemd connects to, and the guest's CID: nobody else is listened to. The channel closes it. */
-  readonly vsock: { readonly listener: VsockListener; readonly cid: number } | null;
+  /** Where the guest's systemd connects to. The channel closes it. */
+  readonly listener: Omit<GuestListener, 'address'> | null;
   readonly receive: (message: GuestMessage) => void;
-  /** Who is on the other side of a connection; for tests. */
-  readonly peer?: (fd: number) => number;
 }
 
 /**
@@ -31,9 +31,9 @@ export class GuestChannel implements Disposable {
 
   constructor(options: GuestChannelOptions) {
     this.#options = options;
-    const { vsock } = options;
+    const { listener } = options;
     this.#acceptor =
-      vsock === null ? null : acceptConnections(vsock.listener.fd, (fd) => this.#accept(fd, vsock.cid));
+      listener === null ? null : acceptConnections(listener.fd, (fd) => this.#accept(fd, listener));
   }
 
   /** Our end of the serial port; the channel closes it. */
@@ -47,8 +47,8 @@ export class GuestChannel implements Disposable {
     return this.#drained;
   }
 
-  #accept(fd: number, cid: number): void {
-    if (this.#connections.size >= connectionLimit || !this.#isGuest(fd, cid)) {
+  #accept(fd: number, listener: Omit<GuestListener, 'address'>): void {
+    if (this.#connections.size >= connectionLimit || !isGuest(fd, listener)) {
       closeSync(fd);
       return;
     }
@@ -56,29 +56,33 @@ export class GuestChannel implements Disposable {
     const late = setTimeout(() => connection.destroy(), connectionTime);
     late.unref();
     this.#connections.set(connection, late);
-    void this.#read(connection).then(() => {
+    void this.#read(connection, listener.endless).then(() => {
       clearTimeout(late);
       this.#connections.delete(connection);
       connection.destroy();
     });
   }
 
-  #isGuest(fd: number, cid: number): boolean {
-    try {
-      return (this.#options.peer ?? peerCid)(fd) === cid;
-    } catch {
-      return false;
-    }
-  }
-
-  #read(stream: Readable): Promise<void> {
+  #read(stream: Readable, endless = false): Promise<void> {
     const reader = new NotifyReader();
     const deliver = (messages: readonly GuestMessage[]) => messages.forEach(this.#options.receive);
+    let silence: NodeJS.Timeout | undefined;
     return new Promise((resolve) => {
-      stream.on('data', (chunk: Buffer) => deliver(reader.push(chunk)));
+      stream.on('data', (chunk: Buffer) => {
+        deliver(reader.push(chunk));
+        if (!endless) return;
+        clearTimeout(silence);
+        silence = setTimeout(() => {
+          deliver(reader.end());
+          stream.destroy();
+        }, pause);
+      });
       stream.on('end', () => deliver(reader.end()));
       stream.on('error', () => {});
-      stream.on('close', resolve);
+      stream.on('close', () => {
+        clearTimeout(silence);
+        resolve();
+      });
     });
   }
 
@@ -90,5 +94,13 @@ export class GuestChannel implements Disposable {
       connection.destroy();
     }
     this.#connections.clear();
+  }
+}
+
+function isGuest(fd: number, listener: Omit<GuestListener, 'address'>): boolean {
+  try {
+    return listener.isGuest(fd);
+  } catch {
+    return false;
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
 import { ConsoleHub } from '../console/hub.ts';
 import { DisposalStack } from '../disposal.ts';
-import { AuxiliaryError, HostError, ImageError, InterruptedError } from '../errors.ts';
+import { AuxiliaryError, describeError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
 import { type Environment, programEnvironment } from '../host/identity.ts';
 import { chooseManager } from '../host/manager-kind.ts';
@@ -16,12 +16,12 @@ import { renderArguments } from '../qemu/arguments.ts';
 import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
-import { hostCid, listenVsock, type VsockListener } from '../sys/vsock.ts';
 import { readCredentials } from './credentials.ts';
 import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
 import { openDescriptors } from './descriptors.ts';
 import { gatherFacts } from './facts.ts';
 import { GuestChannel } from './guest-channel.ts';
+import { listenForGuest } from './guest-listener.ts';
 import { GuestWord } from './guest-word.ts';
 import { MachineLocks } from './locks.ts';
 import { MachineControl } from './machine-control.ts';
@@ -64,17 +64,29 @@ export async function startMachine(request: StartRequest): Promise<RunningMachin
     if (starting) told.add(one.text);
     request.notice(one);
   };
+  let settings = request.settings;
   try {
-    return await attempt({ ...request, notice });
-  } catch (error) {
-    if (!(error instanceof AuxiliaryError) || error.required || request.signal.aborted) throw error;
-    // The only daemon so far that a machine can do without.
-    notice({ level: 'warning', text: `The machine gets no TPM: ${error.message}.` });
-    return await attempt({ ...request, notice, settings: { ...request.settings, tpm: false } });
+    for (;;) {
+      try {
+        return await attempt({ ...request, notice, settings });
+      } catch (error) {
+        if (!(error instanceof AuxiliaryError) || error.required || request.signal.aborted) throw error;
+        const { what, without } = dispensable(error.daemon);
+        notice({ level: 'warning', text: `The machine gets no ${what}: ${describeError(error)}` });
+        settings = { ...settings, ...without };
+      }
+    }
   } finally {
     starting = false;
     told.clear();
   }
+}
+
+/** What a machine is without a daemon that it can do without. */
+function dispensable(daemon: string): { what: string; without: Partial<Settings> } {
+  return daemon === 'vsock'
+    ? { what: 'vsock device', without: { vsock: false } }
+    : { what: 'TPM', without: { tpm: false } };
 }
 
 /** One start, which can also be given up through the machine's control socket. */
@@ -138,21 +150,20 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   stack.use(control);
   // Whoever is told the control address may use it at once; otherwise it has time until QEMU starts.
   if (plan.manager !== null) await control.open(plan.control);
-  const { cid } = plan.readiness;
-  const vsock = cid === null ? null : { listener: listenForGuest(), cid };
+  const listener = listenForGuest(plan.readiness.vsock);
   const word = new GuestWord({
     readiness: plan.readiness,
     notice: request.notice,
     status: (text) => request.status?.(text),
   });
-  const channel = stack.use(new GuestChannel({ vsock, receive: (message) => word.receive(message) }));
+  const channel = stack.use(new GuestChannel({ listener, receive: (message) => word.receive(message) }));
   stack.use(word);
   let credentials: ReadonlyMap<number, Uint8Array> = new Map();
   await allSettled(
     manager.enter(child, signal),
     prepareState(plan, signal, request.notice),
     treeCopy?.make(signal),
-    prepareCredentials(plan, vsock?.listener.port ?? null, signal).then((contents) => {
+    prepareCredentials(plan, listener?.address ?? null, signal).then((contents) => {
       credentials = contents;
     }),
   );
@@ -208,22 +219,10 @@ async function allSettled(...actions: readonly (Promise<void> | undefined)[]): P
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-/** Where the guest's systemd reports to. Throws HostError. */
-function listenForGuest(): VsockListener {
-  try {
-    return listenVsock();
-  } catch (error) {
-    throw new HostError('Nothing can be heard over AF_VSOCK on this host', {
-      cause: error,
-      hint: 'Use --vsock=no.',
-    });
-  }
-}
-
 /** The SSH key, made, and every credential, read: contents of anonymous files by their numbers. */
 async function prepareCredentials(
   { descriptors, machine, sshKey }: Plan,
-  port: number | null,
+  notifyAddress: string | null,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   let publicKey: string | undefined;
@@ -233,7 +232,7 @@ async function prepareCredentials(
   }
   const made = {
     ...(publicKey === undefined ? {} : { 'ssh-public-key': publicKey }),
-    ...(port === null ? {} : { 'notify-address': `vsock-stream:${hostCid}:${port}` }),
+    ...(notifyAddress === null ? {} : { 'notify-address': notifyAddress }),
   };
   return await readCredentials(descriptors, made, signal);
 }

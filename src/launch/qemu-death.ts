@@ -60,6 +60,7 @@ export async function startFailure(
   if (swtpm === undefined || !death.message.includes('tpm-emulator')) return death;
   return new AuxiliaryError(`${swtpm.plan.description} ${swtpm.plan.name} does not work: ${death.message}`, {
     required: swtpm.plan.required,
+    daemon: swtpm.plan.name,
   });
 }
 
@@ -86,7 +87,7 @@ export async function auxiliaryDeath(auxiliary: RunningAuxiliary, ended: string)
   const unit = auxiliary.unit === null ? '' : ` (${auxiliary.unit})`;
   return new AuxiliaryError(
     `${auxiliary.plan.description} ${auxiliary.plan.name}${unit} ended with ${ended}${words === '' ? '' : `: ${words}`}`,
-    { required: auxiliary.plan.required },
+    { required: auxiliary.plan.required, daemon: auxiliary.plan.name },
   );
 }
 

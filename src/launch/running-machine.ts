@@ -182,6 +182,12 @@ export class RunningMachine implements AsyncDisposable {
     const ended = await Promise.race([auxiliary.ended, child.exited.then(() => null)]);
     if (ended === null || this.#guest.shutdown !== null) return;
     if ((await settledWithin(child.exited, qemuLag)) !== null) return;
+    if (auxiliary.plan.expendable) {
+      const { message } = await auxiliaryDeath(auxiliary, ended);
+      const text = `${message}; the machine goes on without.`;
+      this.#parts.notice({ level: 'warning', text, event: 'auxiliary-died' });
+      return;
+    }
     // Its last words may take the journal a while; the guest, which hangs without it, is asked at once.
     this.#dying = auxiliaryDeath(auxiliary, ended).then((death) => {
       this.#failure ??= death;

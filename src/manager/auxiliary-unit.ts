@@ -4,6 +4,7 @@ import type { SystemdManager } from '../dbus/systemd.ts';
 import { AuxiliaryError, printable } from '../errors.ts';
 import type { PlannedAuxiliary, PlannedManager, PlannedUnit } from '../plan/plan.ts';
 import type { RunningAuxiliary } from './manager.ts';
+import { ownSocket } from './own-socket.ts';
 import { startTransient } from './transient.ts';
 
 /** Milliseconds between two attempts to reach a bus that is gone. */
@@ -16,8 +17,8 @@ const lineCount = 3;
 const endProperties = ['ExecMainCode', 'ExecMainStatus', 'Result'] as const;
 
 /**
- * Starts a daemon as a socket and a service unit, both in one call: the manager listens when it returns. Stopping them
- * is the caller's business. Throws AuxiliaryError.
+ * Starts a daemon as a socket and a service unit, both in one call, or as a service that makes its socket: somebody listens
+ * when it returns. Stopping them is the caller's business. Throws AuxiliaryError.
  */
 export async function startAuxiliaryUnits(
   plan: PlannedAuxiliary & { readonly units: NonNullable<PlannedAuxiliary['units']> },
@@ -27,22 +28,32 @@ export async function startAuxiliaryUnits(
 ): Promise<RunningAuxiliary> {
   const { socket, service } = plan.units;
   const begin = Date.now() / 1000;
+  const watch = new ServiceWatch(service.name, again);
+  const lastWords = (): Promise<string> => lastLines(service, kind, begin);
   try {
-    await startTransient(systemd, socket, signal, [service]);
-    const watch = new ServiceWatch(service.name, again);
+    if (socket === null) await startTransient(systemd, service, signal);
+    else await startTransient(systemd, socket, signal, [service]);
     await watch.start(systemd, signal);
+    if (socket === null) {
+      // It runs since before it was watched.
+      await watch.look(systemd);
+      await ownSocket(plan.socket.path, watch.ended, lastWords, signal);
+    }
     return {
       plan,
       unit: service.name,
       ended: watch.ended,
-      lastWords: () => lastLines(service, kind, begin),
+      lastWords,
       [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose](),
     };
   } catch (error) {
+    await watch[Symbol.asyncDispose]();
     if (signal.aborted) throw error;
-    throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started as ${socket.name}`, {
+    const unit = (socket ?? service).name;
+    throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started as ${unit}`, {
       cause: error,
       required: plan.required,
+      daemon: plan.name,
     });
   }
 }
@@ -68,13 +79,14 @@ class ServiceWatch implements AsyncDisposable {
     const changes = (changed: Record<string, unknown>): void => {
       if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
       // A bus that goes away meanwhile is another matter: the next look is over a new connection.
-      this.#look(systemd).catch(() => {});
+      this.look(systemd).catch(() => {});
     };
     await systemd.watchUnit(this.#name, changes, { signal });
     void systemd.closed.then(() => this.#resume());
   }
 
-  async #look(systemd: SystemdManager): Promise<void> {
+  /** Settles `ended` for a service that has ended already. */
+  async look(systemd: SystemdManager): Promise<void> {
     const values = await systemd.unitProperties(this.#name, 'Service', endProperties);
     // Before its first connection the service is inactive as well; then no process of it has ended yet.
     if (Number(values['ExecMainCode'] ?? 0) > 0 || values['Result'] !== 'success') {

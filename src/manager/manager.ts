@@ -32,8 +32,8 @@ export interface Manager extends AsyncDisposable {
    */
   enter(child: LeaderCandidate, signal: AbortSignal): Promise<void>;
   /**
-   * Starts a daemon whose socket listens when this resolves, so that nobody has to wait for the daemon itself. Throws
-   * AuxiliaryError.
+   * Starts a daemon whose socket listens when this resolves: ours or a unit's, so that nobody has to wait for the daemon
+   * itself, or its own. Throws AuxiliaryError.
    */
   startAuxiliary(plan: PlannedAuxiliary, signal: AbortSignal): Promise<RunningAuxiliary>;
   /** Called for what comes in through the manager; before `enter` at the latest. */

@@ -6,6 +6,7 @@ import type { PlannedAuxiliary } from '../plan/plan.ts';
 import { originalDescriptorLimit } from '../sys/limits.ts';
 import { listenUnix } from '../sys/unix-listener.ts';
 import type { Manager, RunningAuxiliary } from './manager.ts';
+import { ownSocket } from './own-socket.ts';
 
 /** The listening socket's number in the daemon, right after standard error. */
 const socketDescriptor = 3;
@@ -40,7 +41,8 @@ export class ChildManager implements Manager {
     await using stack = new DisposalStack();
     try {
       const child = stack.use(startEarlyChild({ signal, workingDirectory: plan.workingDirectory }));
-      const listener = stack.use(listenUnix(plan.socket.path));
+      const { kind, path } = plan.socket;
+      const listener = kind === 'listening' ? stack.use(listenUnix(path)) : null;
       await child.handOver(
         {
           argv: [
@@ -48,21 +50,24 @@ export class ChildManager implements Manager {
             ...plan.arguments.map((word) => word.replace('{socket}', String(socketDescriptor))),
           ],
           environment: programEnvironment(this.#environment),
-          descriptors: [{ target: socketDescriptor, fd: listener.fd }],
+          descriptors: listener === null ? [] : [{ target: socketDescriptor, fd: listener.fd }],
           ownSession: true,
           // A daemon that serves files needs one for each that the guest knows.
           descriptorLimit: plan.sandbox === undefined ? null : everyDescriptor(),
         },
         signal,
       );
-      listener.releaseDescriptor();
+      listener?.releaseDescriptor();
       stack.defer(() => terminate(child, endTimeout));
+      const ended = child.exited.then(exitInWords);
+      const lastWords = async () => child.stderrTail.last(3).join('; ');
+      if (kind === 'path') await ownSocket(path, ended, lastWords, signal);
       const owned = stack.move();
       return {
         plan,
         unit: null,
-        ended: child.exited.then(exitInWords),
-        lastWords: async () => child.stderrTail.last(3).join('; '),
+        ended,
+        lastWords,
         [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
       };
     } catch (error) {
@@ -70,6 +75,7 @@ export class ChildManager implements Manager {
       throw new AuxiliaryError(`${plan.description} ${plan.name} cannot be started`, {
         cause: error,
         required: plan.required,
+        daemon: plan.name,
       });
     }
   }

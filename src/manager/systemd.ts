@@ -117,7 +117,8 @@ export class UnitManager implements Manager {
     const { units } = plan;
     if (units === null) return this.#children.startAuxiliary(plan, signal);
     const systemd = await this.#systemd();
-    this.#units.push(units.socket.name, units.service.name);
+    if (units.socket !== null) this.#units.push(units.socket.name);
+    this.#units.push(units.service.name);
     const again = async (): Promise<SystemdManager> => this.#systemd();
     return startAuxiliaryUnits({ ...plan, units }, this.#options.plan.kind, { systemd, again }, signal);
   }

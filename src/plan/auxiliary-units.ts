@@ -6,8 +6,9 @@ import { description, machineUnitName, property } from './units.ts';
 const socketDescriptor = 3;
 
 /**
- * A daemon as a pair of transient units: the socket listens at once, its first connection starts the service. Both are
- * bound to the scope. `Before=` the scope makes them outlive QEMU when all is stopped; `After=` would end the daemon first.
+ * A daemon as a pair of transient units: the socket listens at once, its first connection starts the service. One that
+ * makes its socket itself is a service alone. All are bound to the scope. `Before=` the scope makes them outlive QEMU when
+ * all is stopped; `After=` would end the daemon first.
  */
 export function auxiliaryUnits(
   auxiliary: Omit<PlannedAuxiliary, 'units'>,
@@ -28,15 +29,18 @@ export function auxiliaryUnits(
   ];
   const words = auxiliary.arguments.map((word) => word.replace('{socket}', String(socketDescriptor)));
   return {
-    socket: {
-      name: machineUnitName(machine, `${suffix}.socket`),
-      properties: [
-        ...common,
-        property('Listen', 'a(ss)', [['Stream', auxiliary.socket.path]]),
-        property('SocketMode', 'u', 0o600),
-        property('RemoveOnStop', 'b', true),
-      ],
-    },
+    socket:
+      auxiliary.socket.kind === 'path'
+        ? null
+        : {
+            name: machineUnitName(machine, `${suffix}.socket`),
+            properties: [
+              ...common,
+              property('Listen', 'a(ss)', [['Stream', auxiliary.socket.path]]),
+              property('SocketMode', 'u', 0o600),
+              property('RemoveOnStop', 'b', true),
+            ],
+          },
     service: {
       name: machineUnitName(machine, `${suffix}.service`),
       properties: [

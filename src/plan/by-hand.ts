@@ -104,6 +104,8 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
   switch (descriptor.kind) {
     case 'file':
       return [`exec ${target}${descriptor.access === 'read' ? '<' : '<>'}${quoteWord(descriptor.path)}`];
+    case 'vsock':
+      return [`exec ${target}<>${quoteWord(descriptor.path)}`];
     case 'copy': {
       const copy = quoteWord(join(runtimeDirectory, `copy-${target}`));
       return [`install -m 600 ${quoteWord(descriptor.path)} ${copy}`, `exec ${target}<>${copy}`];

@@ -2,9 +2,9 @@ import type { HostFacts } from '../host/facts.ts';
 import { sha256 } from './digest.ts';
 
 /** Which bytes of the machine's seed make what; none is used twice. */
-const parts = { uuid: [0, 16], mac: [16, 22], cid: [22, 26] } as const;
+const parts = { uuid: [0, 16], mac: [16, 22], cid: [22, 26], cidStep: [26, 30] } as const;
 
-function seedBytes(facts: HostFacts, part: keyof typeof parts): Buffer {
+function seedBytes(facts: Pick<HostFacts, 'machineSeed'>, part: keyof typeof parts): Buffer {
   const [start, end] = parts[part];
   return Buffer.from(facts.machineSeed, 'hex').subarray(start, end);
 }
@@ -36,10 +36,17 @@ export function macAddress(facts: HostFacts, nic: number): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** A vsock CID from the machine's seed, in the range that guests may have (3 to 4294967294). */
-export function vsockCid(facts: HostFacts): number {
+/** How many CIDs a machine tries; that two of a host's machines have the same first one is a chance of one in billions. */
+const cidTries = 16;
+
+/** The vsock CIDs of a machine, best first, all different, in the range that guests may have (3 to 4294967294). */
+export function vsockCids(facts: Pick<HostFacts, 'machineSeed'>): number[] {
   const [low, high] = [3, 0xfffffffe];
-  return low + (seedBytes(facts, 'cid').readUInt32BE(0) % (high - low + 1));
+  const count = high - low + 1;
+  const first = seedBytes(facts, 'cid').readUInt32BE(0);
+  // Two machines that meet once do not go on together.
+  const step = 1 + (seedBytes(facts, 'cidStep').readUInt32BE(0) % Math.floor(count / cidTries - 1));
+  return Array.from({ length: cidTries }, (_, index) => low + ((first + index * step) % count));
 }
 
 /** File names end at 255 bytes (NAME_MAX). */

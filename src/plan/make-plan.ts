@@ -60,7 +60,11 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const disks = diskImages(settings, facts);
   const growth = planGrowth(settings, facts, draft);
   planDrives(disks, settings, facts, qemu, draft, pci);
-  const vsockCid = planVsock(settings, facts, draft, pci);
+  const tellable = canTellGuest(facts, firmware);
+  const system = facts.image !== null || facts.tree !== null;
+  const reports = tellable && (system || settings.notifyReady === true);
+  const vsock = planVsock({ settings, facts, qemu, runtimeDirectory, reports }, draft, pci);
+  const vsockCid = vsock?.kind === 'kernel' ? vsock.cid : null;
   const treeCopy = planTreeCopy(settings, facts, draft);
   const directories = planDirectories(settings, facts, qemu, runtimeDirectory, treeCopy, draft, pci);
   addUserCredentials(settings, facts, draft);
@@ -84,19 +88,25 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const scope = manager?.scope ?? null;
   // What the manager starts must see our files; in our own unit daemons are our children.
   const managed = manager !== null && scope !== null && facts.manager.usable && facts.manager.sameMounts;
-  const auxiliaries = [...(tpm === null ? [] : [tpm.auxiliary]), ...directories].map((auxiliary) => ({
+  const daemons = [
+    ...(tpm === null ? [] : [tpm.auxiliary]),
+    ...(vsock?.kind === 'daemon' ? [vsock.auxiliary] : []),
+    ...directories,
+  ];
+  const auxiliaries = daemons.map((auxiliary) => ({
     ...auxiliary,
     units: managed ? auxiliaryUnits(auxiliary, machine, manager, scope, sliceOf(settings)) : null,
   }));
-  for (const path of [control, ...auxiliaries.map(({ socket }) => socket.path)])
-    checkSocketPath(path, machine);
+  const sockets = auxiliaries.map(({ socket }) => socket.path);
+  if (vsock?.kind === 'daemon') sockets.push(vsock.notify.path);
+  for (const path of [control, ...sockets]) checkSocketPath(path, machine);
   const readiness = planReadiness(
     {
       settings,
       accelerator: accelerator.name,
-      tellable: canTellGuest(facts, firmware),
-      system: facts.image !== null || facts.tree !== null,
-      cid: vsockCid,
+      tellable,
+      system,
+      vsock,
     },
     draft,
     pci,

@@ -24,6 +24,8 @@ export type PlannedDescriptor = { readonly target: number } & (
     }
   /** A TAP interface of the host, made unless it is there. */
   | { readonly kind: 'tap'; readonly interface: string }
+  /** The kernel's vsock for guests, with the machine's CID claimed. */
+  | { readonly kind: 'vsock'; readonly path: string; readonly cid: number }
   /** One end of a socket pair; the run keeps the other one. */
   | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' | 'window-size' }
   /** A descriptor of ours: the user's terminal, a device that was passed to us. */
@@ -74,8 +76,17 @@ export interface PlannedReadiness {
   readonly guest: boolean;
   /** Milliseconds after which a guest without a word counts as ready all the same; null waits for ever. */
   readonly patience: number | null;
-  /** CID of the guest, whose systemd speaks to us over AF_VSOCK; null where only the serial port is left. */
-  readonly cid: number | null;
+  /** How the guest's systemd speaks to us over AF_VSOCK; null where only the serial port is left. */
+  readonly vsock:
+    | { readonly kind: 'kernel'; readonly cid: number }
+    | ({ readonly kind: 'daemon' } & GuestSocket)
+    | null;
+}
+
+/** Where we listen for what a daemon passes on that the guest has sent to a vsock port of its host. */
+export interface GuestSocket {
+  readonly path: string;
+  readonly port: number;
 }
 
 /** State that outlives a run, or is made for it; made before anything is started, each under a lock of its own. */
@@ -138,15 +149,18 @@ export interface PlannedAuxiliary {
   readonly workingDirectory: string;
   /** `{socket}` stands for the number of the listening socket's descriptor. */
   readonly arguments: readonly string[];
-  readonly socket: { readonly kind: 'listening'; readonly path: string };
+  /** `listening`: made by us or the service manager. `path`: made by the daemon, and waited for. */
+  readonly socket: { readonly kind: 'listening' | 'path'; readonly path: string };
   /** The machine cannot run without it; otherwise its loss at start is a notice. */
   readonly required: boolean;
   /** Milliseconds that a guest without it gets to power itself off, where the machine's own time is no use. */
   readonly shutdownTimeout?: number;
+  /** A guest that runs can go on when it ends; not said: the machine ends with it. */
+  readonly expendable?: boolean;
   /** Not said: the working directory alone, as root also where others may not look. */
   readonly sandbox?: PlannedSandbox;
   /** The units that the service manager starts it as; null where it is a child of ours. */
-  readonly units: { readonly socket: PlannedUnit; readonly service: PlannedUnit } | null;
+  readonly units: { readonly socket: PlannedUnit | null; readonly service: PlannedUnit } | null;
 }
 
 /** A transient unit, with its properties as the manager's D-Bus interface has them (org.freedesktop.systemd1(5)). */

@@ -1,8 +1,10 @@
 import { HostError } from '../errors.ts';
 import type { Settings } from '../settings/settings.ts';
+import { hostCid } from '../sys/vsock.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 import type { PlannedReadiness } from './plan.ts';
+import type { PlannedVsock } from './vsock.ts';
 
 /** The virtio-serial port on which a guest tells us how it is; below /dev/virtio-ports in the guest. */
 export const notifyPort = 'org.vmspawn.notify';
@@ -51,7 +53,7 @@ export interface ReadinessInput {
   readonly tellable: boolean;
   /** There is a root file system for the guest, and not just an initrd. */
   readonly system: boolean;
-  readonly cid: number | null;
+  readonly vsock: PlannedVsock | null;
 }
 
 /**
@@ -59,7 +61,7 @@ export interface ReadinessInput {
  * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest.
  */
 export function planReadiness(
-  { settings, accelerator, tellable, system, cid }: ReadinessInput,
+  { settings, accelerator, tellable, system, vsock }: ReadinessInput,
   draft: Draft,
   pci: PciLayout,
 ): PlannedReadiness {
@@ -80,8 +82,14 @@ export function planReadiness(
       name: 'systemd.unit-dropin.multi-user.target',
       source: { kind: 'text', text: `[Unit]\nWants=${unit}\n` },
     });
-    if (cid !== null)
-      draft.credential({ name: 'vmm.notify_socket', source: { kind: 'made', what: 'notify-address' } });
+    if (vsock !== null)
+      draft.credential({
+        name: 'vmm.notify_socket',
+        source:
+          vsock.kind === 'kernel'
+            ? { kind: 'made', what: 'notify-address' }
+            : { kind: 'text', text: guestAddress(vsock.notify.port) },
+      });
   }
   if (settings.notifyReady === true && !tellable) {
     throw new HostError(
@@ -89,10 +97,24 @@ export function planReadiness(
       { hint: 'Use --firmware=uefi, or leave the option out.' },
     );
   }
+  if (settings.notifyReady === 'auto' && system && !tellable) {
+    draft.notice(
+      'Nobody can tell this guest to say when it is ready: the machine counts as ready as soon as it runs (see --notify-ready=).',
+    );
+  }
   const guest = settings.notifyReady === 'auto' ? tellable && system : settings.notifyReady;
   return {
     guest,
     patience: guest && settings.notifyReady === 'auto' ? patience[accelerator] : null,
-    cid: tellable ? cid : null,
+    vsock: tellable ? heardBy(vsock) : null,
   };
+}
+
+/** What the guest's systemd is given as the address of its host's port. */
+export function guestAddress(port: number): string {
+  return `vsock-stream:${hostCid}:${port}`;
+}
+
+function heardBy(vsock: PlannedVsock | null): PlannedReadiness['vsock'] {
+  return vsock?.kind === 'daemon' ? { kind: 'daemon', ...vsock.notify } : vsock;
 }

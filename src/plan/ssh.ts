@@ -24,7 +24,8 @@ export function planSshKey(
   draft.credential({ name: 'ssh.ephemeral-authorized_keys-all', source });
   // What the guest makes of this stays in it, so only on request.
   if (settings.passSshKey === true) draft.credential({ name: 'ssh.authorized_keys.root', source });
-  if (cid === null) draft.notice(`The machine's SSH key is ${path}; it has no vsock device to log in by.`);
+  if (cid === null)
+    draft.notice(`The machine's SSH key is ${path}; there is no AF_VSOCK on this host to log in by.`);
   else draft.notice(`Log in with: ${sshCommand(facts, machine, cid, path)}`);
   return { type, path };
 }

@@ -31,7 +31,7 @@ class Inbox {
 
 function serialPair(inbox: Inbox): { guest: DescriptorStream; channel: GuestChannel } {
   const [ours, theirs] = socketpair();
-  const channel = new GuestChannel({ vsock: null, receive: inbox.receive });
+  const channel = new GuestChannel({ listener: null, receive: inbox.receive });
   channel.listenTo(new DescriptorStream(ours, { allowHalfOpen: false }));
   return { guest: new DescriptorStream(theirs), channel };
 }
@@ -79,14 +79,13 @@ interface Guests extends Disposable {
 }
 
 /** A Unix socket in place of AF_VSOCK, and somebody who says whose each connection is. */
-function vsockGuests(cidOf: () => number): Guests {
+function vsockGuests(cidOf: () => number, endless = false): Guests {
   const directory = temporaryDirectory();
   const listener = listenUnix(join(directory.path, 'vsock'));
   const inbox = new Inbox();
   const channel = new GuestChannel({
-    vsock: { listener: { fd: listener.fd, port: 1 }, cid: 42 },
+    listener: { fd: listener.fd, isGuest: () => cidOf() === 42, endless },
     receive: inbox.receive,
-    peer: cidOf,
   });
   // The channel closes it.
   listener.releaseDescriptor({ close: false });
@@ -114,6 +113,21 @@ test('over vsock each connection is a message, which needs no line feed, and is 
   await closed(socket);
   await guests.inbox.until(2);
   assert.deepEqual(guests.inbox.messages, [{ kind: 'ready' }, { kind: 'status', text: 'up' }]);
+});
+
+test('where the end of a message is not to be seen a pause is taken for it', async () => {
+  using guests = vsockGuests(() => 42, true);
+  for (const text of ['READY=1\nSTATUS=up', 'EXIT_STATUS=3']) {
+    const socket = await guests.connect();
+    const over = closed(socket);
+    socket.write(text);
+    await over;
+  }
+  assert.deepEqual(guests.inbox.messages, [
+    { kind: 'ready' },
+    { kind: 'status', text: 'up' },
+    { kind: 'exit-status', status: 3 },
+  ]);
 });
 
 test('only our guest is believed', async () => {
@@ -163,7 +177,7 @@ test('a connection that stays open is closed after ten seconds', async (context)
 
 test('a channel that nobody uses is disposed of without a trace', () => {
   const [one, other] = socketpair();
-  const channel = new GuestChannel({ vsock: null, receive: () => {} });
+  const channel = new GuestChannel({ listener: null, receive: () => {} });
   channel.listenTo(new DescriptorStream(one, { allowHalfOpen: false }));
   channel[Symbol.dispose]();
   closeSync(other);

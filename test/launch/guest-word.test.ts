@@ -7,7 +7,7 @@ function make(guest: boolean, patience: number | null = null) {
   const notices: string[] = [];
   const statuses: string[] = [];
   const word = new GuestWord({
-    readiness: { guest, patience, cid: null },
+    readiness: { guest, patience, vsock: null },
     notice: ({ text }) => notices.push(text),
     status: (text) => statuses.push(text),
   });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
 import { VmspawnError } from '../../src/errors.ts';
 import type { HostFacts } from '../../src/host/facts.ts';
+import { vsockCids } from '../../src/plan/identity.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import type { Plan } from '../../src/plan/plan.ts';
@@ -60,7 +61,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { kvm: true },
   },
   'vsock-passed': {
-    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5 } },
+    host: { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', passed: 5, taken: [] } },
     settings: { vsock: true },
   },
   'vsock-yes': { host: forky, settings: { vsock: true } },
@@ -548,9 +549,40 @@ const cases: { readonly [name: string]: Case } = {
   'vsock-cid-missing': { host: debian12, settings: { vsockCid: 42 } },
   'vsock-no': { host: forky, settings: { vsock: false } },
   'vsock-no-ssh-key': { host: forky, settings: { passSshKey: false } },
+  'vsock-cid-taken': { host: taken([42]), settings: { vsockCid: 42 } },
+  'vsock-first-taken': { host: taken(vsockCids(forky).slice(0, 1)) },
+  'vsock-all-taken': { host: taken(vsockCids(forky)) },
+  'vsock-all-taken-yes': { host: taken(vsockCids(forky)), settings: { vsock: true } },
+  'vsock-daemon': { host: vsockDaemon(debian12), settings: { passSshKey: true } },
+  'vsock-daemon-managed': { host: managed(vsockDaemon(forky), 'v262'), settings: { vsockCid: 42 } },
+  'vsock-daemon-kernel-only': { host: vsockDaemon(direct('pe')), settings: { ...linux, firmware: 'none' } },
+  'vsock-daemon-kernel-only-yes': {
+    host: vsockDaemon(direct('pe')),
+    settings: { ...linux, firmware: 'none', vsock: true },
+  },
+  'vsock-daemon-old-qemu': {
+    host: { ...vsockDaemon(debian12), qemu: debian12.qemu },
+    settings: { vsock: true },
+  },
   'ssh-key-yes': { host: debian12, settings: { passSshKey: true, sshKeyType: 'rsa' } },
   'headless-no-vsock': { host: debian12, settings: { console: 'headless', notifyReady: true } },
 };
+
+/** A host whose kernel has vsock, with other machines that have these CIDs. */
+function taken(cids: readonly number[]): HostFacts {
+  return { ...forky, vsock: { usable: true, device: '/dev/vhost-vsock', taken: cids } };
+}
+
+/** A host whose kernel has no vsock for guests, with the daemon and a QEMU for it. */
+function vsockDaemon(host: HostFacts): HostFacts {
+  const qemu = qemuOf(host);
+  return {
+    ...host,
+    vsock: debian12.vsock,
+    vsockDaemon: { usable: true, binary: '/usr/bin/vhost-device-vsock' },
+    qemu: { ...qemu, devices: [...qemu.devices, 'vhost-user-vsock-pci'] },
+  };
+}
 
 /** A host with extra drives below /images, each with an identity of its own except for the image's own file. */
 function drives(

@@ -95,6 +95,7 @@ export const debian12: HostFacts = {
   runId: 'f0e1d2c3-b4a5-4687-8869-5a4b3c2d1e0f',
   kvm: { usable: false, reason: '/dev/kvm does not exist' },
   vsock: { usable: false, reason: '/dev/vhost-vsock does not exist' },
+  vsockDaemon: { usable: false, reason: 'vhost-device-vsock is not installed' },
   qemu: {
     usable: true,
     binary: '/usr/bin/qemu-system-x86_64',
@@ -137,7 +138,7 @@ export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/
 /** Debian testing: another machine version, qcow2 options that 7.2 lacks. */
 export const forky: HostFacts = {
   ...withKvm,
-  vsock: { usable: true, device: '/dev/vhost-vsock' },
+  vsock: { usable: true, device: '/dev/vhost-vsock', taken: [] },
   qemu: {
     usable: true,
     binary: '/usr/bin/qemu-system-x86_64',

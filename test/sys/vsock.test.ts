@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
-import { listenVsock, peerCid } from '../../src/sys/vsock.ts';
+import { claimGuestCid, listenVsock, peerCid } from '../../src/sys/vsock.ts';
 
 test('a listener gets a port of its own, another one each time', () => {
   const listeners = [listenVsock(), listenVsock()];
@@ -11,4 +11,10 @@ test('a listener gets a port of its own, another one each time', () => {
     closeSync(fd);
   }
   assert.notEqual(listeners[0]?.port, listeners[1]?.port);
+});
+
+test('a CID is claimed of nothing but the device', () => {
+  const fd = openSync('/dev/null', 'r+');
+  assert.throws(() => claimGuestCid(fd, 3), { code: 'ENOTTY' });
+  closeSync(fd);
 });

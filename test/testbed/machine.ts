@@ -141,7 +141,7 @@ export async function leftovers(testbed: Testbed, machine: string, as: User = 'r
     systemctl ${manager} --failed --plain --no-legend
     ${userMachined ? `machinectl ${as === 'tester' ? '--user' : ''} list --no-legend` : ''}
     ls -d "$2" 2> /dev/null
-    for program in qemu-system-x86 swtpm vmspawn-leader vmspawn-child; do pgrep -l -x $program; done
+    for program in qemu-system-x86 swtpm vhost-device-vs vmspawn-leader vmspawn-child; do pgrep -l -x $program; done
     ls /run/systemd/transient ${as === 'tester' ? '/run/user/1000/systemd/transient' : ''} 2> /dev/null | grep "machine-$1"
     true`;
   const { stdout, stderr } = await testbed.check(
@@ -151,9 +151,13 @@ export async function leftovers(testbed: Testbed, machine: string, as: User = 'r
   return `${stdout}${stderr}`.split('\n').filter((line) => line.trim() !== '');
 }
 
-/** Waits until `look` gives a value other than undefined. Throws with what was waited for when that takes too long. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const end = Date.now() + patience;
+/** Waits until `look` gives a value other than undefined. Throws with what was waited for after `limit` milliseconds. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  limit = patience,
+): Promise<T> {
+  const end = Date.now() + limit;
   for (;;) {
     const value = await look();
     if (value !== undefined) return value;

@@ -67,6 +67,7 @@ export const hostOptions: readonly Option[] = [
     help: 'Give the machine a vsock device',
     man: [
       'Whether the machine gets an AF_VSOCK device, by which the guest says that it is ready and one can log in by SSH. `auto`, the default, gives it one if `/dev/vhost-vsock` can be opened; `yes` insists on one.',
+      'Where the kernel has none, the program `vhost-device-vsock` (Debian package vhost-device-vsock) serves the device, if it is installed: with `auto` only for an image or a directory whose system can be told to report, since its memory is shared with the daemon then. The guest is not reached by AF_VSOCK in that case, but through the socket `vsock` in the runtime directory, to which one writes `CONNECT PORT` first. If the daemon dies, the machine goes on, with a warning.',
     ],
     key: 'Vsock',
     effect: setting((settings, value, place) => {
@@ -80,7 +81,7 @@ export const hostOptions: readonly Option[] = [
     since: '0.3',
     help: 'Number of the machine among vsock addresses',
     man: [
-      "The CID of the machine's AF_VSOCK device, from 3 to 4294967294, decimal or hexadecimal with `0x`. By default, and with an empty value, it is made from the host's machine ID and the machine's name, so that it stays the same. No two machines of a host can have the same one; QEMU then does not start.",
+      "The CID of the machine's AF_VSOCK device, from 3 to 4294967294, decimal or hexadecimal with `0x`. By default, and with an empty value, it is made from the host's machine ID and the machine's name, so that it stays the same. If another machine of the host has it, the next of 16 that are made so is taken; one that is given here and taken is an error. With `vhost-device-vsock` each machine has its numbers for itself.",
       '    vmspawn --image=debian.raw --vsock-cid=42',
     ],
     key: 'VsockCid',

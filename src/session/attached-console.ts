@@ -61,12 +61,12 @@ export class AttachedConsole extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    const frames = [...dataFrames('input', chunk)];
+    const frames = this.#stream.writable ? [...dataFrames('input', chunk)] : [];
     const last = frames.pop();
-    if (last === undefined || !this.#stream.writable) return callback();
     for (const frame of frames) this.#stream.write(frame);
-    // A machine that has ended takes no input, which its end says well enough.
-    this.#stream.write(last, () => callback());
+    // What is typed for a machine that has ended is lost, which its end says well enough.
+    if (last === undefined) callback();
+    else this.#stream.write(last, () => callback());
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -8,8 +8,8 @@ import { describeFailure } from '../messages.ts';
 import type { CtlSettings } from './options.ts';
 import { say } from './say.ts';
 
-/** Bytes of what the console showed before that come first: about a screen. */
-const history = 4096;
+/** Bytes of what the console showed before that come first: so few that the line about the keys stays in sight. */
+const history = 1024;
 /** Milliseconds for what the guest has written when one leaves before its end. */
 const drainTimeout = 100;
 
@@ -52,7 +52,10 @@ async function forwarded(console: AttachedConsole, machine: FoundMachine, readOn
     leave = resolve;
   });
   const act = (action: HotkeyAction): void => {
-    if (action === 'detach') return leave({ reason: 'detached' });
+    if (action === 'detach') {
+      leave({ reason: 'detached' });
+      return;
+    }
     const method = { end: 'Terminate', reboot: 'Reboot', 'power-off': 'PowerOff' } as const;
     controlMachine(machine, method[action]).catch((error: unknown) => say(describeFailure(error)));
   };

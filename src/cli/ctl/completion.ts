@@ -1,8 +1,11 @@
 import { type CtlOption, commands, ctlOptions } from './options.ts';
 
-/** Globs of control sockets, one below each directory of machines; the shell fills the variables in. */
-const sockets =
-  '/run/vmspawn/*/control "${XDG_RUNTIME_DIR:-/run/user/$UID}"/vmspawn/*/control /tmp/vmspawn-"$UID"/*/control';
+/** Globs of control sockets, one below each directory of machines; `runtime` is a variable of the scripts. */
+const sockets = [
+  '/run/vmspawn/*/control',
+  '"$runtime"/vmspawn/*/control',
+  '/tmp/vmspawn-"$UID"/*/control',
+].join(' ');
 
 const names = commands.map(({ name }) => name);
 
@@ -22,7 +25,7 @@ export function ctlBashCompletion(): string {
   return `# bash completion for vmspawnctl
 
 _vmspawnctl_machines() {
-    local socket
+    local socket runtime=\${XDG_RUNTIME_DIR:-/run/user/$UID}
     for socket in ${sockets}; do
         [[ -S $socket ]] || continue
         socket=\${socket%/control}
@@ -68,6 +71,7 @@ export function ctlZshCompletion(): string {
 
 _vmspawnctl_machines() {
   local -a machines
+  local runtime=\${XDG_RUNTIME_DIR:-/run/user/$UID}
   machines=(${sockets.replaceAll('control', 'control(N=)')})
   machines=(\${\${machines%/control}##*/})
   compadd -a machines

@@ -73,4 +73,13 @@ export class AttachedConsole extends Duplex {
     this.#end(null);
     callback(error);
   }
+
+  /** That of Node takes a side that was never ended for an error. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
+    await new Promise<void>((resolve) => {
+      this.once('close', resolve);
+      this.destroy();
+    });
+  }
 }

@@ -58,8 +58,7 @@ async function upgraded(
   const end = performance.now() + startTimeout;
   for (let told = false; ; ) {
     try {
-      await using client = await VarlinkClient.connect(machine.control);
-      return (await client.upgrade(`org.vmspawn.Console.${method}`, parameters)).stream;
+      return await upgrade(machine, method, parameters);
     } catch (error) {
       const starting = error instanceof VarlinkError && error.error === 'org.vmspawn.Console.NotRunning';
       if (!starting || performance.now() > end) throw described(machine, error);
@@ -68,6 +67,15 @@ async function upgraded(
     told = true;
     await sleep(startPause);
   }
+}
+
+async function upgrade(
+  { control }: FoundMachine,
+  method: 'Attach' | 'Log',
+  parameters: object,
+): Promise<Duplex> {
+  await using client = await VarlinkClient.connect(control);
+  return (await client.upgrade(`org.vmspawn.Console.${method}`, parameters)).stream;
 }
 
 /** An error of the protocol in words for the user. */

@@ -84,7 +84,7 @@ _vmspawnctl_commands() {
 }
 
 _arguments -s -S \\
-${ctlOptions.map((option) => `  ${specification(option)} \\\n`).join('')}  '1: :_vmspawnctl_commands' '2: :_vmspawnctl_machines'
+${ctlOptions.map((option) => `  ${specification(option)} \\\n`).join('')}  '1: :_vmspawnctl_commands' '2: :_vmspawnctl_machines' '*: : '
 `;
 }
 

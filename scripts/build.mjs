@@ -61,7 +61,12 @@ const common = {
 
 mkdirSync('dist', { recursive: true });
 
-const programs = { vmspawn: 'src/vmspawn.ts', index: 'src/index.ts', child: 'src/child/child.ts' };
+const programs = {
+  vmspawn: 'src/vmspawn.ts',
+  vmspawnctl: 'src/vmspawnctl.ts',
+  index: 'src/index.ts',
+  child: 'src/child/child.ts',
+};
 await build({
   ...common,
   entryPoints: Object.entries(programs)
@@ -74,7 +79,14 @@ await build({
 copyKoffi();
 compileChild();
 copyFileSync('src/loader.cjs', 'dist/main.cjs');
-keepBytecode();
+copyFileSync('src/loader.cjs', 'dist/mainctl.cjs');
+keepBytecode('vmspawn', 'main', [
+  '--dry-run=json',
+  '--linux=bin/vmspawn',
+  '--firmware=none',
+  '--machine=build',
+]);
+keepBytecode('vmspawnctl', 'mainctl', ['attach', 'build']);
 writeLicenses();
 await writeDocumentation();
 if (existsSync('src/index.ts') && existsSync('node_modules/typescript')) {
@@ -129,20 +141,19 @@ function writeLicenses() {
 }
 
 /**
- * The bytecode of the program after a dry run: what such a run calls is compiled in it, the rest when it is called.
- * V8 takes it only with the flags that it was made with, so this runs node as bin/vmspawn does.
+ * The bytecode of a program after a run that changes nothing: what it calls is compiled in it, the rest when it is called.
+ * V8 takes it only with the flags that it was made with, so this runs node as the program's shell script does.
  */
-function keepBytecode() {
-  rmSync('dist/vmspawn.cjs.cache', { force: true });
-  if (!existsSync('dist/vmspawn.cjs')) return;
+function keepBytecode(program, loader, words) {
+  rmSync(`dist/${program}.cjs.cache`, { force: true });
   const flags =
-    /exec "\$node" (.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
+    /exec "\$node" (.*?) "\$main"/.exec(readFileSync(`bin/${program}`, 'utf8'))?.[1]?.split(' ') ?? [];
   const code = `
     const { writeFileSync } = require('node:fs');
     let script;
-    process.on('exit', () => writeFileSync('dist/vmspawn.cjs.cache', script.createCachedData()));
-    process.argv.push('vmspawn', '--dry-run=json', '--linux=bin/vmspawn', '--firmware=none', '--machine=build');
-    script = require('./dist/main.cjs');`;
+    process.on('exit', () => writeFileSync('dist/${program}.cjs.cache', script.createCachedData()));
+    process.argv.push(...${JSON.stringify([program, ...words])});
+    script = require('./dist/${loader}.cjs');`;
   const { NODE_OPTIONS: _options, ...environment } = process.env;
   // Its exit status says whether this host has a QEMU, which a build does not need.
   spawnSync(process.execPath, [...flags, '-e', code], { stdio: 'ignore', env: environment });

@@ -79,6 +79,11 @@ export class FileError extends VmspawnError {
   readonly code = 'FILE';
 }
 
+/** A machine that does not run, or does not have what is asked of it. */
+export class MachineError extends VmspawnError {
+  readonly code = 'MACHINE';
+}
+
 /** The start was given up because somebody asked for it (a signal, a hotkey, an AbortSignal). */
 export class InterruptedError extends VmspawnError {
   readonly code = 'INTERRUPTED';

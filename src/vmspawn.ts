@@ -1,7 +1,7 @@
+import { leave } from './cli/leave.ts';
 import { parseCommandLine } from './cli/parse.ts';
 import { describeError } from './errors.ts';
-import { exitNow } from './sys/exec.ts';
-import { hungUp, writeErr } from './sys/stdio.ts';
+import { writeErr } from './sys/stdio.ts';
 
 /** The program vmspawn(1): from words to an exit status. */
 async function main(words: readonly string[]): Promise<number> {
@@ -51,12 +51,4 @@ process.on('uncaughtException', (error) => {
   process.exit(crashed);
 });
 
-void main(process.argv.slice(2)).then((status) => {
-  // Node aborts when it cannot give a terminal its modes back because that has hung up.
-  if (hungUp()) {
-    process.emit('exit', status);
-    exitNow(status);
-  }
-  // Not by itself: a terminal that is still being read would keep the process.
-  process.exit(status);
-});
+void main(process.argv.slice(2)).then(leave);

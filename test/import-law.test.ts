@@ -9,7 +9,7 @@ import { asset } from '../src/assets.ts';
  * `console` stand beside each other in one row and know nothing of each other.
  */
 const rows: readonly (readonly string[])[] = [
-  ['vmspawn', 'index'],
+  ['vmspawn', 'vmspawnctl', 'index'],
   ['cli'],
   ['launch', 'session'],
   ['control'],

@@ -1,6 +1,8 @@
 import { bashCompletion } from './completion/bash.ts';
 import { fishCompletion } from './completion/fish.ts';
 import { zshCompletion } from './completion/zsh.ts';
+import { ctlBashCompletion, ctlFishCompletion, ctlZshCompletion } from './ctl/completion.ts';
+import { commands, ctlOptions } from './ctl/options.ts';
 import { journalFields, lifecycle } from './lifecycle.ts';
 import { type Definitions, renderMan } from './man.ts';
 import { shownOptions } from './options.ts';
@@ -11,6 +13,11 @@ export const manDefinitions: Definitions = {
   'journal events': Object.entries(lifecycle).map(([event, { id, means }]) => [
     `\`${id}\` (${event})`,
     means,
+  ]),
+  'control commands': commands.map(({ name, man }) => [`\`${name}\` [_NAME_]`, man]),
+  'control options': ctlOptions.map(({ name, short, man }) => [
+    short === undefined ? `\`--${name}\`` : `\`-${short}\`, \`--${name}\``,
+    man,
   ]),
 };
 
@@ -32,5 +39,8 @@ export function documentation(
     'completions/bash/vmspawn': bashCompletion(options),
     'completions/zsh/_vmspawn': zshCompletion(options),
     'completions/fish/vmspawn.fish': fishCompletion(options),
+    'completions/bash/vmspawnctl': ctlBashCompletion(),
+    'completions/zsh/_vmspawnctl': ctlZshCompletion(),
+    'completions/fish/vmspawnctl.fish': ctlFishCompletion(),
   };
 }

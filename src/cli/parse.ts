@@ -2,8 +2,8 @@ import { UsageError } from '../errors.ts';
 import { defaultSettings } from '../settings/defaults.ts';
 import { nearest } from '../settings/nearest.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { Action, Option } from './options/option.ts';
-import { options, shownOptions } from './options.ts';
+import type { Action, Option, SpelledOption } from './options/option.ts';
+import { options } from './options.ts';
 import { systemdOptions } from './others.ts';
 import { shortened } from './values.ts';
 
@@ -14,11 +14,24 @@ export interface CommandLine {
 }
 
 /** A spelling that was recognised. `fixed` is the value that an old spelling such as --qemu-gui stands for. */
-export interface Spelling {
+export interface Spelling<O extends SpelledOption = Option> {
   readonly name: string;
-  readonly option: Option;
+  readonly option: O;
   readonly fixed: string | null;
 }
+
+/** The options of one program. */
+export interface Grammar<O extends SpelledOption> {
+  readonly program: string;
+  readonly options: readonly O[];
+  /** Those of a program that others may take it for, which it does not have: their long and short names. */
+  readonly others: ReadonlyMap<string, string | null>;
+  /** Takes a word that is no option, and options may follow it; without this options end there. */
+  readonly word?: (word: string) => void;
+}
+
+/** That of vmspawn(1). */
+export const ownGrammar: Grammar<Option> = { program: 'vmspawn', options, others: systemdOptions };
 
 /**
  * Reads the words after the program's name as getopt_long(3) does with a leading `+`: options end at the first word
@@ -43,7 +56,7 @@ export function parseCommandLine(
       });
   };
   try {
-    settings.kernelCommandLine = readOptions(words, apply);
+    settings.kernelCommandLine = readOptions(words, apply, ownGrammar);
   } catch (error) {
     if (action === 'run' || action === 'clean-up' || !(error instanceof UsageError)) throw error;
   }
@@ -54,31 +67,37 @@ export function parseCommandLine(
  * Gives every option with its argument (null where it has none) to `apply`, in order, and returns the words that follow.
  * Throws UsageError for what is no option, or one without its argument.
  */
-export function readOptions(
+export function readOptions<O extends SpelledOption>(
   words: readonly string[],
-  apply: (spelling: Spelling, value: string | null) => void,
+  apply: (spelling: Spelling<O>, value: string | null) => void,
+  grammar: Grammar<O>,
 ): string[] {
   let position = 0;
   const next = (): string | null => words[position++] ?? null;
   for (let word = next(); word !== null; word = next()) {
     if (word === '--') break;
     if (word === '-' || !word.startsWith('-')) {
+      if (grammar.word !== undefined) {
+        grammar.word(word);
+        continue;
+      }
       position -= 1;
       break;
     }
-    if (word.startsWith('--')) readLong(word.slice(2), next, apply);
-    else readShort(word.slice(1), next, apply);
+    if (word.startsWith('--')) readLong(word.slice(2), next, apply, grammar);
+    else readShort(word.slice(1), next, apply, grammar);
   }
   return words.slice(position);
 }
 
-function readLong(
+function readLong<O extends SpelledOption>(
   word: string,
   next: () => string | null,
-  apply: (spelling: Spelling, value: string | null) => void,
+  apply: (spelling: Spelling<O>, value: string | null) => void,
+  grammar: Grammar<O>,
 ): void {
   const equals = word.indexOf('=');
-  const spelling = findLong(equals === -1 ? word : word.slice(0, equals));
+  const spelling = findLong(equals === -1 ? word : word.slice(0, equals), grammar);
   const attached = equals === -1 ? null : word.slice(equals + 1);
   const { argument } = spelling.option;
   if (argument === null || spelling.fixed !== null) {
@@ -91,10 +110,11 @@ function readLong(
 }
 
 /** A word such as `-qi`, with the argument of the last option attached or in the next word. */
-function readShort(
+function readShort<O extends SpelledOption>(
   letters: string,
   next: () => string | null,
-  apply: (spelling: Spelling, value: string | null) => void,
+  apply: (spelling: Spelling<O>, value: string | null) => void,
+  { program, options, others }: Grammar<O>,
 ): void {
   let rest = letters;
   while (rest !== '') {
@@ -102,11 +122,11 @@ function readShort(
     rest = rest.slice(letter.length);
     const option = options.find(({ short }) => short === letter);
     if (option === undefined) {
-      const other = [...systemdOptions].find(([, short]) => short === letter);
+      const other = [...others].find(([, short]) => short === letter);
       if (other !== undefined) throw notYet(`-${letter} (--${other[0]})`);
       const where = letters === letter ? '' : ` in -${shortened(letters)}`;
       throw new UsageError(`Unknown option -${letter}${where}.`, {
-        hint: 'vmspawn --help lists the options.',
+        hint: `${program} --help lists the options.`,
       });
     }
     const spelling = { name: option.name, option, fixed: null };
@@ -118,12 +138,12 @@ function readShort(
   }
 }
 
-function required(value: string | null, name: string, { argument }: Option): string {
+function required(value: string | null, name: string, { argument }: SpelledOption): string {
   if (value === null) throw new UsageError(`Option ${name} needs an argument, ${argument?.placeholder}.`);
   return value;
 }
 
-function spellings(): Spelling[] {
+function spellings<O extends SpelledOption>(options: readonly O[]): Spelling<O>[] {
   return options.flatMap((option) => [
     { name: option.name, option, fixed: null },
     ...(option.oldNames ?? []).map(({ name, value }) => ({ name, option, fixed: value ?? null })),
@@ -131,13 +151,13 @@ function spellings(): Spelling[] {
 }
 
 /** An exact name, or the start of names that all mean the same. */
-function findLong(name: string): Spelling {
-  const all = spellings();
+function findLong<O extends SpelledOption>(name: string, grammar: Grammar<O>): Spelling<O> {
+  const all = spellings(grammar.options);
   const exact = all.find((spelling) => spelling.name === name);
   if (exact !== undefined) return exact;
   const candidates = all.filter((spelling) => spelling.name.startsWith(name));
   const [first] = candidates;
-  if (name === '' || first === undefined) throw unknown(name);
+  if (name === '' || first === undefined) throw unknown(name, grammar);
   if (candidates.some(({ option, fixed }) => option !== first.option || fixed !== first.fixed)) {
     const shown = candidates.filter(({ option, name }) => option.hidden !== true && option.name === name);
     const named = (shown.length > 1 ? shown : candidates).map((candidate) => `--${candidate.name}`);
@@ -152,15 +172,18 @@ function notYet(option: string): UsageError {
   });
 }
 
-function unknown(name: string): UsageError {
-  if (systemdOptions.has(name)) return notYet(`--${name}`);
+function unknown<O extends SpelledOption>(
+  name: string,
+  { program, options, others }: Grammar<O>,
+): UsageError {
+  if (others.has(name)) return notYet(`--${name}`);
   const near = nearest(
     name,
-    shownOptions().map((option) => option.name),
+    options.filter(({ hidden }) => hidden !== true).map((option) => option.name),
   );
   const also = near === null ? '' : `, the nearest known one is --${near}`;
   return new UsageError(`Unknown option --${shortened(name)}${also}.`, {
-    hint: 'vmspawn --help lists the options.',
+    hint: `${program} --help lists the options.`,
   });
 }
 

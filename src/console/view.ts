@@ -10,6 +10,11 @@ export interface ViewOptions {
   readonly lost?: (bytes: number) => string;
 }
 
+/** What a reader is shown in place of bytes that it was too slow for. */
+export function lostText(bytes: number): string {
+  return `\r\n[${bytes} bytes of the console were lost here]\r\n`;
+}
+
 /** What a view needs of the console that it shows. */
 export interface Viewed {
   readonly history: ConsoleHistory;

@@ -1,13 +1,15 @@
 import { DisposalStack, type Owned } from '../disposal.ts';
 import { listenUnix } from '../sys/unix-listener.ts';
 import { VarlinkServer } from '../varlink/index.ts';
+import { ConsoleInterface } from './console-interface.ts';
 import type { ControlledMachine } from './machine.ts';
 import { machineInstance } from './machine-instance.ts';
 
 /**
  * A machine's control socket: the Varlink service that machined knows as its controlAddress. Disposal closes every
  * connection and removes the socket. To be disposed of when QEMU is gone and not before: whoever has asked for a power-off
- * (the guard of the scope, stop.h) takes the hang-up as the machine's end.
+ * (the guard of the scope, stop.h) takes the hang-up as the machine's end. Who is attached to the console gets the rest of it
+ * meanwhile, as long as they read.
  */
 export interface ControlServer extends Owned {
   /** From now on calls are about `machine`. */
@@ -31,13 +33,14 @@ export async function serveControl({ path, version, machine }: ControlOptions): 
   let current = machine;
   await using stack = new DisposalStack();
   const listener = stack.use(listenUnix(path));
+  const consoles = stack.use(new ConsoleInterface(() => current));
   const server = stack.use(
     new VarlinkServer({
       vendor: 'vmspawn',
       product: 'vmspawn',
       version,
       url: '',
-      interfaces: [machineInstance(() => current)],
+      interfaces: [machineInstance(() => current), consoles.served],
       authorize: (peer) => mayControl(peer, process.geteuid?.()),
       // The guard says nothing more after its call.
       limits: { idleTimeout: Infinity },

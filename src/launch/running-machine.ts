@@ -1,8 +1,9 @@
 import type { EarlyChild } from '../child/early-child.ts';
 import type { ConsoleHub } from '../console/hub.ts';
+import type { MachineEnd } from '../control/console-frames.ts';
 import { type ControlledMachine, runningMachine } from '../control/machine.ts';
 import type { DisposalStack } from '../disposal.ts';
-import { QemuError, type VmspawnError } from '../errors.ts';
+import { describeError, QemuError, type VmspawnError } from '../errors.ts';
 import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
 import type { QmpEvent } from '../qemu/messages.ts';
@@ -62,6 +63,9 @@ export class RunningMachine implements AsyncDisposable {
   #guest: GuestState = initialGuestState;
   #pressing: NodeJS.Timeout | undefined;
   #settle: (outcome: Outcome) => void = () => {};
+  /** What those who are attached to the console are told in the end. */
+  readonly #decided: Promise<MachineEnd>;
+  #decide: (end: MachineEnd) => void = () => {};
 
   /** To be made before `cont`, so that no event is missed; `supervise` follows it. */
   constructor(parts: MachineParts) {
@@ -83,6 +87,9 @@ export class RunningMachine implements AsyncDisposable {
     qmp.onEvent((event) => this.#observe(event));
     this.exited = new Promise((resolve) => {
       this.#settle = resolve;
+    });
+    this.#decided = new Promise((resolve) => {
+      this.#decide = resolve;
     });
   }
 
@@ -120,6 +127,7 @@ export class RunningMachine implements AsyncDisposable {
         else this.requestShutdown('Power-off requested');
       },
       terminate: () => this.end('Termination requested'),
+      console: () => (this.console === null ? null : { hub: this.console, ended: this.#decided }),
     });
   }
 
@@ -222,6 +230,7 @@ export class RunningMachine implements AsyncDisposable {
     await settledWithin(this.#parts.channel.drained, qemuLag);
     const said = this.#parts.word.exitStatus;
     if (error === null && !forced && said !== null) status = said;
+    this.#decide({ status, text: error === null ? '' : describeError(error) });
     try {
       await stack[Symbol.asyncDispose]();
       this.#ladder[Symbol.dispose]();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { execaSync } from 'execa';
 import fc from 'fast-check';
 import { options } from '../../src/cli/options.ts';
-import { readOptions } from '../../src/cli/parse.ts';
+import { ownGrammar, readOptions } from '../../src/cli/parse.ts';
 import { UsageError } from '../../src/errors.ts';
 
 const colons = (takes: boolean, optional: boolean) => (takes ? (optional ? '::' : ':') : '');
@@ -46,10 +46,14 @@ function reference(lists: readonly (readonly string[])[]): (string[] | null)[] {
 function ours(words: readonly string[]): string[] | null {
   const found: string[] = [];
   try {
-    const rest = readOptions(words, ({ name, option, fixed }, value) => {
-      found.push(`--${name}`);
-      if (option.argument !== null && fixed === null) found.push(value ?? '');
-    });
+    const rest = readOptions(
+      words,
+      ({ name, option, fixed }, value) => {
+        found.push(`--${name}`);
+        if (option.argument !== null && fixed === null) found.push(value ?? '');
+      },
+      ownGrammar,
+    );
     return [...found, '--', ...rest];
   } catch (error) {
     assert.ok(error instanceof UsageError, String(error));

@@ -30,6 +30,7 @@ function fakeMachine(told: string[]): ControlledMachine {
     powerOff: () => void told.push('powerOff'),
     reboot: async () => void told.push('reboot'),
     terminate: () => void told.push('terminate'),
+    console: () => null,
   };
 }
 
@@ -58,7 +59,11 @@ test('it says who it is and describes its interface', async () => {
   const { parameters } = await client.call('org.varlink.service.GetInfo');
   assert.equal(parameters['product'], 'vmspawn');
   assert.equal(parameters['version'], '1.2.3');
-  assert.deepEqual(parameters['interfaces'], ['org.varlink.service', 'io.systemd.MachineInstance']);
+  assert.deepEqual(parameters['interfaces'], [
+    'org.varlink.service',
+    'io.systemd.MachineInstance',
+    'org.vmspawn.Console',
+  ]);
   const described = await client.call('org.varlink.service.GetInterfaceDescription', {
     interface: 'io.systemd.MachineInstance',
   });

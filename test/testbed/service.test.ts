@@ -192,41 +192,54 @@ for (const name of testbeds) {
           services = new Services(testbed, as);
         });
 
-        test('is active when QEMU runs; stop presses the power button and is clean', limit, async () => {
-          await services.configure('web');
-          await services.systemctl('start', 'vmspawn@web');
-          assert.deepEqual(await services.properties('web', 'ActiveState', 'SubState', 'StatusText'), {
-            ActiveState: 'active',
-            SubState: 'running',
-            StatusText: 'The machine web runs.',
-          });
-          const { supervisor, qemu } = await services.pids('web');
-          const status = await services.systemctl('status', '--no-pager', 'vmspawn@web');
-          assert.match(status, /Virtual Machine web/);
-          assert.match(status, /Status: "The machine web runs\."/);
-          await services.guestSaid('web', 'vmspawn-small: ready');
+        test(
+          'is active when QEMU runs, and can be attached to; stop presses the power button and is clean',
+          limit,
+          async () => {
+            await services.configure('web');
+            await services.systemctl('start', 'vmspawn@web');
+            assert.deepEqual(await services.properties('web', 'ActiveState', 'SubState', 'StatusText'), {
+              ActiveState: 'active',
+              SubState: 'running',
+              StatusText: 'The machine web runs.',
+            });
+            const { supervisor, qemu } = await services.pids('web');
+            const status = await services.systemctl('status', '--no-pager', 'vmspawn@web');
+            assert.match(status, /Virtual Machine web/);
+            assert.match(status, /Status: "The machine web runs\."/);
+            await services.guestSaid('web', 'vmspawn-small: ready');
+            const control = `${testbed.checkout}/bin/vmspawnctl`;
+            await using attached = testbed.spawn([control, 'attach'], { as });
+            attached.stdin.write('echo typed-into-a-service\n');
+            await attached.seen(/\ntyped-into-a-service\r\n/);
+            const log = await testbed.check([control, 'console-log', 'web'], { as });
+            assert.match(log.stdout, /\ntyped-into-a-service\r\n$/);
+            const whose = as === 'root' ? '--user' : '--system';
+            assert.equal((await testbed.run([control, 'attach', whose, 'web'], { as })).status, 1);
 
-          await services.systemctl('stop', 'vmspawn@web');
-          assert.deepEqual(await services.results('web'), ['success exited 0']);
-          assert.deepEqual(await services.leftovers('web'), []);
+            await services.systemctl('stop', 'vmspawn@web');
+            assert.equal((await attached.ended).status, 0);
+            assert.deepEqual(await services.results('web'), ['success exited 0']);
+            assert.deepEqual(await services.leftovers('web'), []);
 
-          const entries = await services.journal('web');
-          const [started, ...twice] = events(entries, 'started');
-          assert.ok(started !== undefined && twice.length === 0);
-          assert.equal(started['MACHINE'], 'web');
-          assert.equal(started['PRIORITY'], '6');
-          assert.equal(started['SYSLOG_IDENTIFIER'], 'vmspawn');
-          assert.equal(started['VMSPAWN_LEADER_PID'], qemu);
-          assert.equal(started['_PID'], supervisor);
-          assert.equal(started['_TRANSPORT'], 'journal');
-          assert.match(
-            String(events(entries, 'shutdown')[0]?.['MESSAGE']),
-            /^SIGTERM received: powering the guest off/,
-          );
-          assert.ok(entries.some(({ MESSAGE }) => MESSAGE === 'Machine web has ended.'));
-          assert.equal(events(entries, 'stopped')[0]?.['EXIT_STATUS'], '0');
-          assert.deepEqual(events(entries, 'failed'), []);
-        });
+            const entries = await services.journal('web');
+            const [started, ...twice] = events(entries, 'started');
+            assert.ok(started !== undefined && twice.length === 0);
+            assert.equal(started['MACHINE'], 'web');
+            assert.equal(started['PRIORITY'], '6');
+            assert.equal(started['SYSLOG_IDENTIFIER'], 'vmspawn');
+            assert.equal(started['VMSPAWN_LEADER_PID'], qemu);
+            assert.equal(started['_PID'], supervisor);
+            assert.equal(started['_TRANSPORT'], 'journal');
+            assert.match(
+              String(events(entries, 'shutdown')[0]?.['MESSAGE']),
+              /^SIGTERM received: powering the guest off/,
+            );
+            assert.ok(entries.some(({ MESSAGE }) => MESSAGE === 'Machine web has ended.'));
+            assert.equal(events(entries, 'stopped')[0]?.['EXIT_STATUS'], '0');
+            assert.deepEqual(events(entries, 'failed'), []);
+          },
+        );
 
         test(
           'a supervisor that is killed is started again; when it is not, it leaves nothing behind',

@@ -13,7 +13,7 @@ export const consoleOptions: readonly Option[] = [
     since: '0.1',
     help: 'How the console is connected to this terminal',
     man: [
-      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; **vmspawnctl**(1) attaches to it later.",
+      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; vmspawnctl(1) attaches to it later.",
     ],
     key: 'Console',
     effect: setting((settings, value, place) => {

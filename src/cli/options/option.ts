@@ -50,11 +50,8 @@ export interface OldName {
   readonly value?: string;
 }
 
-/**
- * One option: parser, help, man page, completions and settings file all read it from here. Texts use the markup of
- * man/vmspawn.1.md: `code`, _placeholder_, and a paragraph that starts with four spaces is an example as typed.
- */
-export interface Option {
+/** An option as it is spelled, by whichever of our programs. */
+export interface SpelledOption {
   /** Without dashes. */
   readonly name: string;
   readonly short?: string;
@@ -62,13 +59,20 @@ export interface Option {
   /** Understood but neither shown nor completed. */
   readonly hidden?: true;
   readonly argument: Argument | null;
+  /** One line without a full stop. */
+  readonly help: string;
+}
+
+/**
+ * One option: parser, help, man page, completions and settings file all read it from here. Texts use the markup of
+ * man/vmspawn.1.md: `code`, _placeholder_, and a paragraph that starts with four spaces is an example as typed.
+ */
+export interface Option extends SpelledOption {
   /** Each occurrence adds to the earlier ones; otherwise the last one counts. */
   readonly repeatable?: true;
   readonly group: Group;
   /** First version that has it. */
   readonly since: string;
-  /** One line without a full stop. */
-  readonly help: string;
   /** Paragraphs: meaning, default, limits, an example where it helps. */
   readonly man: readonly string[];
   /** Key in a settings file, or null where a file has no use for it. */

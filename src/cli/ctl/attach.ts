@@ -1,0 +1,119 @@
+import { type ForwardEnd, forwardConsole } from '../../console/forward.ts';
+import type { Environment } from '../../host/identity.ts';
+import type { AttachedConsole } from '../../session/attached-console.ts';
+import { attachConsole, controlMachine } from '../../session/console.ts';
+import { type FoundMachine, findMachine } from '../../session/machines.ts';
+import { isTerminal, terminalSize } from '../../sys/stdio.ts';
+import { describeFailure } from '../messages.ts';
+import type { CtlSettings } from './options.ts';
+import { say } from './say.ts';
+
+/** Bytes of what the console showed before that come first: so few that the line about the keys stays in sight. */
+const history = 1024;
+/** Milliseconds for what the guest has written when one leaves before its end. */
+const drainTimeout = 100;
+
+/** What somebody at the terminal can ask for by keys. */
+export type HotkeyAction = 'end' | 'reboot' | 'power-off' | 'detach';
+
+/** Why one is not attached any more. */
+type Leave = Exclude<ForwardEnd, { reason: 'hotkey' }> | { readonly reason: 'detached' | 'stolen' };
+
+/** `vmspawnctl attach`: the exit status. Throws UsageError, MachineError, FileError, SystemCallError. */
+export async function attach(
+  name: string | null,
+  settings: CtlSettings,
+  environment: Environment,
+): Promise<number> {
+  const { readOnly, steal, quiet, whose } = settings;
+  const notice = (text: string): void => {
+    if (!quiet) say(text);
+  };
+  const waiting = (machine: string): void => notice(`Machine ${machine} is still being started.`);
+  const machine = await findMachine(name, whose, environment, waiting);
+  await using console = await attachConsole(machine, {
+    write: readOnly ? 'no' : steal ? 'steal' : 'ask',
+    history,
+    size: terminalSize(1),
+    waiting: () => waiting(machine.name),
+  });
+  if (isTerminal(1)) {
+    const way = readOnly ? 'Ctrl-C leaves it' : 'Ctrl-] three times within 1s ends the machine';
+    notice(`Attached to machine ${machine.name}. ${way}.`);
+  }
+  const leave = await forwarded(console, machine, readOnly);
+  return await farewell(leave, console, machine, notice);
+}
+
+/** Until there is a reason to leave. */
+async function forwarded(console: AttachedConsole, machine: FoundMachine, readOnly: boolean): Promise<Leave> {
+  let leave: (why: Leave) => void = () => {};
+  const left = new Promise<Leave>((resolve) => {
+    leave = resolve;
+  });
+  const act = (action: HotkeyAction): void => {
+    if (action === 'detach') {
+      leave({ reason: 'detached' });
+      return;
+    }
+    const method = { end: 'Terminate', reboot: 'Reboot', 'power-off': 'PowerOff' } as const;
+    controlMachine(machine, method[action]).catch((error: unknown) => say(describeFailure(error)));
+  };
+  console.once('stolen', () => leave({ reason: 'stolen' }));
+  using _size = followSize(console);
+  await using _forward = forwardConsole({
+    console,
+    input: readOnly ? null : 0,
+    output: 1,
+    mode: readOnly ? 'read-only' : 'interactive',
+    drainTimeout,
+    onEnd: (end) => {
+      if (end.reason === 'hotkey') act('end');
+      else leave(end);
+    },
+  });
+  return await left;
+}
+
+/** The guest gets to know when the window changes. */
+function followSize(console: AttachedConsole): Disposable {
+  const tell = (): void => {
+    const size = terminalSize(1);
+    if (size !== null) console.setSize(size);
+  };
+  process.on('SIGWINCH', tell);
+  return { [Symbol.dispose]: () => void process.off('SIGWINCH', tell) };
+}
+
+/** The last word, when the terminal is the user's again; the exit status. */
+async function farewell(
+  leave: Leave,
+  console: AttachedConsole,
+  { name }: FoundMachine,
+  notice: (text: string) => void,
+): Promise<number> {
+  switch (leave.reason) {
+    case 'stolen':
+      say(`Somebody else has taken over the console of machine ${name}.`);
+      return 1;
+    case 'failed':
+      say(`The console is lost: ${leave.error.message}.`);
+      return 1;
+    case 'detached':
+      notice(`Detached from machine ${name}.`);
+      return 0;
+    case 'console-closed': {
+      const end = await console.ended;
+      if (end?.status === 0) {
+        if (isTerminal(1)) notice(`Machine ${name} has ended.`);
+        return 0;
+      }
+      if (end === null) say(`The connection to machine ${name} is lost; its vmspawn is gone.`);
+      else say(end.text === '' ? `Machine ${name} has ended with status ${end.status}.` : end.text);
+      return 1;
+    }
+    default:
+      // Nobody is there any more to be told.
+      return 0;
+  }
+}

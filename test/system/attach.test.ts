@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { spawn } from '@lydell/node-pty';
+import { asset } from '../../src/assets.ts';
+import { directBoot, leftovers, processes, Run, until } from './harness.ts';
+
+const ctl = asset('bin', 'vmspawnctl');
+const control = (...words: string[]) => new Run(words, {}, ctl);
+
+/** vmspawnctl in a terminal, between two looks at the terminal's modes. */
+class Terminal implements Disposable {
+  readonly #pty;
+  screen = '';
+
+  constructor(...words: string[]) {
+    const script =
+      'echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over; sleep 1000';
+    this.#pty = spawn('sh', ['-c', script, 'sh', ctl, ...words], { cols: 97, rows: 31 });
+    this.#pty.onData((text) => {
+      this.screen += text;
+    });
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  async seen(pattern: RegExp): Promise<void> {
+    await until(() => pattern.test(this.screen));
+  }
+
+  async unchanged(status: number): Promise<void> {
+    await this.seen(/^over/m);
+    assert.equal(/^after=(\S+)/m.exec(this.screen)?.[1], /^before=(\S+)/m.exec(this.screen)?.[1]);
+    assert.match(
+      this.screen.replace(/\x18|\x1b\[[!-?]*[A-Za-z]/g, ''),
+      new RegExp(`^status=${status}\\r?$`, 'm'),
+    );
+  }
+
+  /** The terminal is closed: everybody in it gets SIGHUP. */
+  [Symbol.dispose](): void {
+    this.#pty.kill('SIGHUP');
+  }
+}
+
+test('a machine that nobody looks at can be attached to, by many, until it ends', {
+  timeout: 240_000,
+}, async () => {
+  const machine = 'attach-headless';
+  await using run = new Run([...directBoot(machine), '--console=headless']);
+  // Waits for a machine that has only begun to start.
+  await until(() => processes(new RegExp(`main\\.cjs --machine=${machine} `)).length > 0);
+  await until(() => leftovers(machine).some((one) => one.startsWith('/')));
+  await using follow = control('console-log', '-f', machine);
+  await follow.seen(/vmspawn-small: ready/);
+
+  await using pipe = control('attach', machine);
+  pipe.type('echo typed-in-a-pipe');
+  await pipe.seen(/\ntyped-in-a-pipe\r\n/);
+  await using reader = control('attach', '--read-only', machine);
+  await reader.seen(/typed-in-a-pipe\r\n/);
+  reader.type('echo by-a-reader');
+
+  const busy = await control('attach', machine).ended;
+  assert.equal(busy.code, 1);
+  assert.match(
+    busy.stderr,
+    /^vmspawnctl: Somebody else writes to the console of machine attach-headless\. Use /,
+  );
+
+  // The end of a pipe ends the input only.
+  pipe.child.stdin.end();
+  {
+    using terminal = new Terminal('attach', '--steal', machine);
+    await terminal.seen(/Attached to machine attach-headless/);
+    const stolen = await pipe.ended;
+    assert.equal(stolen.code, 1);
+    assert.match(stolen.stderr, /Somebody else has taken over the console of machine attach-headless\./);
+    terminal.type('echo stolen-by-a-terminal\r');
+    await terminal.seen(/\nstolen-by-a-terminal\r/);
+    await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length > 0);
+  }
+  // A closed terminal leaves the machine as it is, and the console free.
+  await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length === 0);
+  await reader.seen(/\nstolen-by-a-terminal\r/);
+
+  const log = await control('console-log', machine).ended;
+  assert.equal(log.code, 0);
+  assert.match(log.stdout, /vmspawn-small: ready\r\n/);
+  assert.ok(log.stdout.includes('\nstolen-by-a-terminal\r\n') && !log.stdout.includes('by-a-reader'));
+  {
+    using shown = new Terminal('console-log', machine);
+    await shown.unchanged(0);
+    assert.ok(shown.screen.includes('\nstolen-by-a-terminal\r\n'));
+  }
+
+  using terminal = new Terminal('attach', machine);
+  await terminal.seen(/Attached to machine/);
+  await using line = control('attach', '-r', machine);
+  await line.seen(/stolen-by-a-terminal/);
+  terminal.type('poweroff\r');
+  await terminal.unchanged(0);
+  assert.match(terminal.screen, /vmspawnctl: Machine attach-headless has ended\./);
+  for (const one of [reader, follow, line]) assert.equal((await one.ended).code, 0);
+  assert.equal((await run.ended).code, 0);
+  // All have seen the same, up to the last word.
+  assert.equal(follow.stdout.slice(-200), reader.stdout.slice(-200));
+  assert.deepEqual(leftovers(machine), []);
+
+  const gone = await control('attach', machine).ended;
+  assert.equal(gone.code, 1);
+  assert.equal(gone.stderr, 'vmspawnctl: No machine attach-headless is running.\n');
+});
+
+test('the keys end the machine', { timeout: 240_000 }, async () => {
+  const machine = 'attach-keys';
+  await using run = new Run([...directBoot(machine), '--console=headless']);
+  await until(() => leftovers(machine).some((one) => one.startsWith('/')));
+  await using reader = control('attach', '-r', machine);
+  using terminal = new Terminal('attach', machine);
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('\x1d\x1d\x1d');
+  await terminal.unchanged(0);
+  assert.equal((await reader.ended).code, 0);
+  assert.equal((await run.ended).code, 0);
+});

@@ -72,7 +72,7 @@ await build({
 });
 
 copyKoffi();
-compileChild();
+compileNative();
 copyFileSync('src/loader.cjs', 'dist/main.cjs');
 keepBytecode();
 writeLicenses();
@@ -135,8 +135,7 @@ function writeLicenses() {
 function keepBytecode() {
   rmSync('dist/vmspawn.cjs.cache', { force: true });
   if (!existsSync('dist/vmspawn.cjs')) return;
-  const flags =
-    /exec "\$node" (.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
+  const flags = /"\$node" (--.*?) "\$main"/.exec(readFileSync('bin/vmspawn', 'utf8'))?.[1]?.split(' ') ?? [];
   const code = `
     const { writeFileSync } = require('node:fs');
     let script;
@@ -148,26 +147,29 @@ function keepBytecode() {
   spawnSync(process.execPath, [...flags, '-e', code], { stdio: 'ignore', env: environment });
 }
 
-/** The early child in C. Without a compiler the program falls back to dist/child.cjs. */
-function compileChild() {
-  const source = 'src/child/child.c';
-  if (!existsSync(source)) return;
+/**
+ * The early child in C, and the front of a terminal. Without a compiler the program falls back to dist/child.cjs, and
+ * cannot leave its terminal.
+ */
+function compileNative() {
+  const programs = { 'dist/vmspawn-child': 'src/child/child.c', 'dist/vmspawn-front': 'src/child/front.c' };
   for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang'].filter(Boolean)) {
     try {
-      execFileSync(
-        compiler,
-        ['-Os', '-Wall', '-Wextra', '-Werror', '-s', '-o', 'dist/vmspawn-child', source],
-        {
-          stdio: ['ignore', 'inherit', 'inherit'],
-        },
-      );
+      for (const [program, source] of Object.entries(programs)) {
+        replace(program, (file) =>
+          execFileSync(compiler, ['-Os', '-Wall', '-Wextra', '-Werror', '-s', '-o', file, source], {
+            stdio: ['ignore', 'inherit', 'inherit'],
+          }),
+        );
+      }
       return;
     } catch (error) {
       if (error.code !== 'ENOENT') throw error;
     }
   }
-  rmSync('dist/vmspawn-child', { force: true });
+  for (const program of Object.keys(programs)) rmSync(program, { force: true });
   console.warn(
-    'No C compiler: the early child is the Node one (40 MB instead of 0.2 MB until it becomes QEMU).',
+    'No C compiler: the early child is the Node one (40 MB instead of 0.2 MB until it becomes QEMU), and a machine ' +
+      'cannot be left running by Ctrl-] Ctrl-] d.',
   );
 }

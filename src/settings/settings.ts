@@ -82,6 +82,8 @@ export const settingsSchema = z.object({
   linux: z._default(z.nullable(z.string()), null),
   initrd: z._default(z.array(z.string()), []),
   console: z._default(z.enum(consoleModes), 'interactive'),
+  /** A closed terminal does not end the machine. */
+  consoleKeep: z._default(z.boolean(), false),
   /** As what the guest sees it. */
   consoleTransport: z._default(z.enum(consoleTransports), 'virtio'),
   /** The network interfaces, each kind at most once, in the order in which they were asked for. */
@@ -107,6 +109,8 @@ export const settingsSchema = z.object({
   askPassword: z._default(z.boolean(), true),
   /** `--dry-run`: print the plan instead of running it. */
   dryRun: z._default(z.nullable(z.enum(['text', 'json'])), null),
+  /** The machine runs in the background. */
+  detach: z._default(z.boolean(), false),
   /** Output of the listings: null is a table on a terminal, bare lines otherwise. */
   json: z._default(z.boolean(), false),
   /** null waits for ever; otherwise no longer than one timer holds. */

@@ -1,21 +1,36 @@
 import { consoleModes, consoleTransports } from '../../settings/defaults.ts';
-import { parseBoolean, parseWord } from '../values.ts';
+import { parseBoolean, parseWord, refuse } from '../values.ts';
 import { type Option, setting } from './option.ts';
+
+/** The modes that have a terminal of their own to lose. */
+const kept: readonly string[] = ['interactive', 'read-only'];
+const keep = ',keep';
 
 export const consoleOptions: readonly Option[] = [
   {
     name: 'console',
     oldNames: [{ name: 'qemu-gui', value: 'gui' }],
-    argument: { placeholder: 'MODE', words: consoleModes, files: false },
+    argument: {
+      placeholder: 'MODE[,keep]',
+      words: [...consoleModes, ...kept.map((mode) => `${mode}${keep}`)],
+      files: false,
+    },
     group: 'Input and output',
     since: '0.1',
     help: 'How the console is connected to this terminal',
     man: [
-      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; **vmspawnctl**(1) attaches to it later.",
+      "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; vmspawnctl(1) attaches to it later.",
+      'A terminal that is closed, or lost with its connection, asks the guest to power off. With `interactive,keep` and `read-only,keep` the machine goes on without a terminal, as after Ctrl-] Ctrl-] d; everything else ends it as usual.',
     ],
     key: 'Console',
     effect: setting((settings, value, place) => {
-      settings.console = parseWord(value, consoleModes, place);
+      const wanted = value.endsWith(keep);
+      const mode = parseWord(wanted ? value.slice(0, -keep.length) : value, consoleModes, place);
+      if (wanted && !kept.includes(mode)) {
+        throw refuse(place, value, 'has no terminal to lose: keep goes with interactive and read-only');
+      }
+      settings.console = mode;
+      settings.consoleKeep = wanted;
     }),
   },
   {

@@ -16,6 +16,7 @@ const withoutKey = [
   'machine',
   'settings',
   'dry-run',
+  'detach',
   'json',
   'system',
   'user',

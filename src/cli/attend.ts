@@ -45,8 +45,7 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
     );
   }
   if (machine.console === null || mode === 'headless') return await machine.exited;
-  await forward(attendance);
-  if (foreground.isWanted) {
+  if (await forward(attendance)) {
     writeErr(
       `Detached from machine ${machine.plan.machine}; vmspawnctl attach ${machine.plan.machine} comes back.\n`,
     );
@@ -55,10 +54,10 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
   return await machine.exited;
 }
 
-/** Until the machine is gone or somebody wants to leave. */
-async function forward(attendance: Attendance): Promise<void> {
+/** Until the machine is gone, or somebody wants to leave it: true. */
+async function forward(attendance: Attendance): Promise<boolean> {
   const { machine, foreground } = attendance;
-  if (machine.console === null || foreground.isWanted) return;
+  if (machine.console === null || foreground.isWanted) return foreground.isWanted;
   const interactive = machine.plan.console.mode === 'interactive';
   const view = machine.console.open({
     write: interactive ? 'ask' : 'no',
@@ -73,9 +72,10 @@ async function forward(attendance: Attendance): Promise<void> {
     mode: interactive ? 'interactive' : 'read-only',
     onEnd: (end) => onEnd(end, attendance, outputIsTerminal),
   });
-  await Promise.race([machine.exited, foreground.wanted]);
+  const left = await Promise.race([machine.exited.then(() => false), foreground.wanted.then(() => true)]);
   // What the guest goes on to write is for others.
-  if (foreground.isWanted) view.destroy();
+  if (left) view.destroy();
+  return left;
 }
 
 function onEnd(end: ForwardEnd, attendance: Attendance, outputIsTerminal: boolean): void {

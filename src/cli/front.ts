@@ -21,7 +21,7 @@ export interface FrontEvents {
  * The process that started us and waits for us, as long as we do not leave it: `terminal` is vmspawn-front, which a shell
  * waits for; `background` the first process of --detach, which only waits until the machine runs.
  */
-export class Front {
+export class Front implements Disposable {
   readonly kind: 'terminal' | 'background';
   readonly #fd: number;
   #reader: PipeReader | null = null;
@@ -64,6 +64,12 @@ export class Front {
     if (this.#released) return;
     this.#released = true;
     this.#send(leaving);
+    this.#reader?.[Symbol.dispose]();
+  }
+
+  /** Hears no more of it; it waits for our end. */
+  [Symbol.dispose](): void {
+    this.#released = true;
     this.#reader?.[Symbol.dispose]();
   }
 

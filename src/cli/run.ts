@@ -123,6 +123,7 @@ export async function run(
   } finally {
     for (const signal of endSignals) process.off(signal, onDirect);
     process.off('SIGUSR2', onResume);
+    front?.[Symbol.dispose]();
   }
 }
 

@@ -109,7 +109,7 @@ test('a killed supervisor leaves the terminal as it was, and its status to the s
   timeout: 120_000,
 }, async () => {
   using terminal = new Terminal('tty-kill', []);
-  await terminal.seen(/Linux version/);
+  await terminal.seen(/vmspawn-small: up/);
   process.kill(supervisor('tty-kill'), 'SIGKILL');
   await terminal.unchanged(137);
   await until(() => processes(/guest=tty-kill,/).length === 0);

@@ -133,7 +133,7 @@ test('--console=interactive,keep: a closed terminal leaves the machine running u
   await emulator.seen(/vmspawn-small: ready/);
   const pid = supervisor('det-keep');
   await emulator.kill();
-  await until(() => readlinkSync(`/proc/${pid}/fd/0`) === '/dev/null');
+  await until(() => readlinkSync(`/proc/${pid}/fd/2`) === '/dev/null');
   assertInBackground(pid);
   await assertRuns('det-keep');
   process.kill(pid, 'SIGTERM');
@@ -150,7 +150,7 @@ test('a terminal that is closed during the start does not end a machine that is 
   run.child.kill('SIGHUP');
   await until(() => existsSync('/run/vmspawn/det-early/control'));
   const pid = supervisor('det-early');
-  await until(() => readlinkSync(`/proc/${pid}/fd/0`) === '/dev/null');
+  await until(() => readlinkSync(`/proc/${pid}/fd/2`) === '/dev/null');
   await assertRuns('det-early');
   process.kill(pid, 'SIGTERM');
   assert.equal((await run.ended).code, 0);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { type IPty, spawn } from '@lydell/node-pty';
-import { directBoot, leftovers, processes, program, supervisor, until } from './harness.ts';
+import { directBoot, leftovers, processes, program, supervisor, until, vmspawn } from './harness.ts';
 
 /** A shell in a terminal of its own that shows the terminal's modes before and after a run of the program. */
 class Terminal implements Disposable {
@@ -113,6 +113,8 @@ test('a killed supervisor leaves the terminal as it was, and its status to the s
   process.kill(supervisor('tty-kill'), 'SIGKILL');
   await terminal.unchanged(137);
   await until(() => processes(/guest=tty-kill,/).length === 0);
+  await vmspawn(['--machine=tty-kill', '--clean-up']);
+  assert.deepEqual(leftovers('tty-kill'), []);
 });
 
 test('a killed front is a closed terminal', { timeout: 120_000 }, async () => {

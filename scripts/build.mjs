@@ -77,7 +77,7 @@ await build({
 });
 
 copyKoffi();
-compileChild();
+compileNative();
 copyFileSync('src/loader.cjs', 'dist/main.cjs');
 copyFileSync('src/loader.cjs', 'dist/mainctl.cjs');
 keepBytecode('vmspawn', 'main', [
@@ -147,7 +147,7 @@ function writeLicenses() {
 function keepBytecode(program, loader, words) {
   rmSync(`dist/${program}.cjs.cache`, { force: true });
   const flags =
-    /exec "\$node" (.*?) "\$main"/.exec(readFileSync(`bin/${program}`, 'utf8'))?.[1]?.split(' ') ?? [];
+    /"\$node" (--.*?) "\$main"/.exec(readFileSync(`bin/${program}`, 'utf8'))?.[1]?.split(' ') ?? [];
   const code = `
     const { writeFileSync } = require('node:fs');
     let script;
@@ -159,26 +159,36 @@ function keepBytecode(program, loader, words) {
   spawnSync(process.execPath, [...flags, '-e', code], { stdio: 'ignore', env: environment });
 }
 
-/** The early child in C. Without a compiler the program falls back to dist/child.cjs. */
-function compileChild() {
-  const source = 'src/child/child.c';
-  if (!existsSync(source)) return;
+/**
+ * The early child in C, and the front of a terminal. Without a compiler the program falls back to dist/child.cjs, and
+ * cannot leave its terminal.
+ */
+function compileNative() {
   for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang'].filter(Boolean)) {
     try {
-      execFileSync(
-        compiler,
-        ['-Os', '-Wall', '-Wextra', '-Werror', '-s', '-o', 'dist/vmspawn-child', source],
-        {
-          stdio: ['ignore', 'inherit', 'inherit'],
-        },
-      );
-      return;
+      compile(compiler, 'dist/vmspawn-child', 'src/child/child.c');
     } catch (error) {
-      if (error.code !== 'ENOENT') throw error;
+      if (error.code === 'ENOENT') continue;
+      throw error;
     }
+    try {
+      // Starts in half the time, which every start in a terminal takes longer.
+      compile(compiler, 'dist/vmspawn-front', 'src/child/front.c', ['-static'], 'ignore');
+    } catch {
+      compile(compiler, 'dist/vmspawn-front', 'src/child/front.c');
+    }
+    return;
   }
-  rmSync('dist/vmspawn-child', { force: true });
+  for (const program of ['dist/vmspawn-child', 'dist/vmspawn-front']) rmSync(program, { force: true });
   console.warn(
-    'No C compiler: the early child is the Node one (40 MB instead of 0.2 MB until it becomes QEMU).',
+    'No C compiler: the early child is the Node one (40 MB instead of 0.2 MB until it becomes QEMU), and a machine ' +
+      'cannot be left running by Ctrl-] Ctrl-] d.',
+  );
+}
+
+function compile(compiler, program, source, more = [], messages = 'inherit') {
+  const flags = ['-Os', '-Wall', '-Wextra', '-Werror', '-s', ...more];
+  replace(program, (file) =>
+    execFileSync(compiler, [...flags, '-o', file, source], { stdio: ['ignore', messages, messages] }),
   );
 }

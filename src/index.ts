@@ -170,9 +170,12 @@ function commandLine(options: SpawnOptions): string[] {
     firmware === 'list' ||
     firmware === 'describe' ||
     firmwareFeatures.includes('list') ||
-    'dryRun' in rest
+    'dryRun' in rest ||
+    'detach' in rest
   ) {
-    throw new UsageError('spawn() starts machines; listings and dry runs are for the program vmspawn');
+    throw new UsageError(
+      'spawn() starts machines; listings, dry runs and --detach are for the program vmspawn',
+    );
   }
   const words = [`--console=${console === 'stream' ? 'interactive' : console}`];
   for (const [key, value] of Object.entries(rest)) {

@@ -15,8 +15,8 @@ export const manDefinitions: Definitions = {
     means,
   ]),
   'control commands': commands.map(({ name, man }) => [`\`${name}\` [_NAME_]`, man]),
-  'control options': ctlOptions.map(({ name, short, man }) => [
-    short === undefined ? `\`--${name}\`` : `\`-${short}\`, \`--${name}\``,
+  'control options': ctlOptions.map(({ name, short, argument, man }) => [
+    `${short === undefined ? '' : `\`-${short}\`, `}\`--${name}${argument === null ? '`' : `=\`_${argument.placeholder}_`}`,
     man,
   ]),
 };

@@ -27,6 +27,7 @@ export class Messages {
   /** Standard error is the journal. */
   readonly journal: boolean;
   readonly #options: MessageOptions;
+  #left = false;
   #machine: string | null;
 
   constructor(options: MessageOptions) {
@@ -35,8 +36,17 @@ export class Messages {
     this.journal = isJournalStream(options.environment['JOURNAL_STREAM'], 2);
   }
 
+  /** Standard error is nobody's any more: from now on all goes to the journal, or nowhere on a host without one. */
+  leaveTerminal(): void {
+    this.#left = true;
+  }
+
+  get #recorded(): boolean {
+    return this.journal || this.#left;
+  }
+
   notice(notice: Notice): void {
-    if (notice.level === 'notice' && this.#options.quiet && !(this.journal && notice.event !== undefined))
+    if (notice.level === 'notice' && this.#options.quiet && !(this.#recorded && notice.event !== undefined))
       return;
     this.#say(notice.level, printable(notice.text), notice.event);
   }
@@ -56,7 +66,7 @@ export class Messages {
 
   /** The machine has ended as it should; on a terminal one sees that. */
   stopped(status: number): void {
-    if (!this.journal) return;
+    if (!this.#recorded) return;
     const text = status === 0 ? 'has ended' : `has ended with status ${status}`;
     this.#say('notice', `Machine ${this.#machine} ${text}.`, 'stopped', { EXIT_STATUS: String(status) });
   }
@@ -67,7 +77,7 @@ export class Messages {
     event: LifecycleEvent | undefined,
     fields: JournalFields = {},
   ): void {
-    if (this.journal) {
+    if (this.#recorded) {
       try {
         sendToJournal(
           {
@@ -83,6 +93,7 @@ export class Messages {
         return;
       } catch {
         // journald is being restarted; its streams are kept open over that.
+        if (this.#left) return;
       }
     }
     const end = lineEnd();

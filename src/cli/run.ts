@@ -1,6 +1,4 @@
 import { constants } from 'node:os';
-import { startBanner } from '../console/banner.ts';
-import { forwardConsole } from '../console/forward.ts';
 import { keepTerminalMode } from '../console/terminal-mode.ts';
 import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
@@ -9,11 +7,13 @@ import { startMachine } from '../launch/machine.ts';
 import type { RunningMachine } from '../launch/running-machine.ts';
 import type { Notice } from '../plan/plan.ts';
 import type { Settings } from '../settings/settings.ts';
-import { isTerminal, writeErr } from '../sys/stdio.ts';
-import { consoleLook } from './look.ts';
+import { isTerminal } from '../sys/stdio.ts';
+import { attend } from './attend.ts';
+import { EndRequests, type SignalWay } from './end-requests.ts';
+import { Foreground } from './foreground.ts';
+import { type Front, obstacleToLeaving } from './front.ts';
 import { Messages } from './messages.ts';
 import { ManagerNotifier } from './notify.ts';
-import { colourAllowed } from './output.ts';
 import { trimMemoryAtRest } from './rest.ts';
 import { keepWatchdog, watchdogTime } from './watchdog.ts';
 
@@ -23,11 +23,18 @@ const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 /**
  * Runs a machine in front of the user, or as a service, until it ends; the exit status. A signal gives a start up (the
  * status then is 128 and its number) and shuts a running machine down; a second one is less patient, unless it is SIGHUP.
+ * `front` is who waits for us; after it was left it is nothing to us, nor is SIGHUP.
  */
-export async function run(settings: Settings, environment: Environment): Promise<number> {
+export async function run(
+  settings: Settings,
+  environment: Environment,
+  front: Front | null,
+): Promise<number> {
   const messages = new Messages({ environment, quiet: settings.quiet, machine: settings.machine });
   using notifier = new ManagerNotifier(environment);
+  const foreground = new Foreground(front, messages);
   const start = new AbortController();
+  const requests = new EndRequests();
   let machine: RunningMachine | null = null;
   let givenUp: NodeJS.Signals | null = null;
   let asked = false;
@@ -35,7 +42,13 @@ export async function run(settings: Settings, environment: Environment): Promise
     if (one.event === 'shutdown') notifier.stopping(one.text, settings.shutdownTimeout);
     messages.notice(one);
   };
-  const onSignal = (signal: NodeJS.Signals): void => {
+  const onSignal = (signal: NodeJS.Signals, way: SignalWay): void => {
+    if (signal === 'SIGHUP' && foreground.left) return;
+    if (signal === 'SIGHUP' && settings.consoleKeep) {
+      foreground.want();
+      return;
+    }
+    if (!requests.add(signal, way)) return;
     // Signals come together when a session ends (SIGTERM and SIGHUP), a terminal is closed (SIGHUP from the kernel and from
     // the shell) or the host is shut down (the guard asks too). Nobody is impatient who has not asked before.
     const again = asked && signal !== 'SIGHUP';
@@ -48,7 +61,12 @@ export async function run(settings: Settings, environment: Environment): Promise
     notifier.stopping(`${signal} received: the start is given up.`, 0);
     start.abort(new Error(`${signal} received`));
   };
-  for (const signal of endSignals) process.on(signal, onSignal);
+  const onDirect = (signal: NodeJS.Signals): void => onSignal(signal, 'direct');
+  for (const signal of endSignals) process.on(signal, onDirect);
+  front?.listen({
+    onSignal: (signal) => onSignal(signal, 'front'),
+    onGone: () => onSignal('SIGHUP', 'direct'),
+  });
   const onResume = (): void => {
     machine
       ?.resume()
@@ -85,7 +103,13 @@ export async function run(settings: Settings, environment: Environment): Promise
     void machine.ended.then(() => notifier.stopping('The machine ends.', 0));
     using _rest = trimMemoryAtRest();
     using _watchdog = startWatchdog(machine, notifier, environment);
-    const outcome = await attend(machine, settings, environment, messages);
+    if (front?.kind === 'background') await leaveStarter(machine, settings, foreground, messages);
+    const obstacle = obstacleToLeaving(front, {
+      keepUnit: settings.keepUnit,
+      environment,
+      terminals: isTerminal(0) && isTerminal(1),
+    });
+    const outcome = await attend({ machine, settings, environment, messages, foreground, obstacle });
     machine.console?.destroy();
     if (outcome.error === null) messages.stopped(outcome.status);
     else messages.failed(outcome.error, outcome.status);
@@ -97,8 +121,9 @@ export async function run(settings: Settings, environment: Environment): Promise
     notifier.exiting(status, error);
     return status;
   } finally {
-    for (const signal of endSignals) process.off(signal, onSignal);
+    for (const signal of endSignals) process.off(signal, onDirect);
     process.off('SIGUSR2', onResume);
+    front?.[Symbol.dispose]();
   }
 }
 
@@ -116,55 +141,20 @@ function startWatchdog(
   });
 }
 
-/** What is shown in place of what the user's side was too slow to take. */
-function lostText(bytes: number): string {
-  return `\r\n[${bytes} bytes of the console were lost here]\r\n`;
-}
-
-/** The console in front of the user until the machine is gone and all that it wrote is out. */
-async function attend(
-  machine: RunningMachine,
-  settings: Settings,
-  environment: Environment,
+/** Lets the first process of --detach return with success: when the guest is ready for who insists on its word, else at once. */
+async function leaveStarter(
+  { plan, ready }: RunningMachine,
+  { notifyReady }: Settings,
+  foreground: Foreground,
   messages: Messages,
-): Promise<Awaited<RunningMachine['exited']>> {
-  const { mode } = machine.plan.console;
-  if (!messages.journal) {
-    writeErr(
-      startBanner({
-        machine: machine.plan.machine,
-        source: settings.image ?? settings.directory ?? settings.linux,
-        mode,
-        quiet: settings.quiet,
-        colour: colourAllowed(environment, isTerminal(2)),
-      }),
-    );
+): Promise<void> {
+  try {
+    if (notifyReady === true) await ready;
+  } catch {
+    // It has ended before; how, is still to be told.
+    return;
   }
-  if (machine.console === null || mode === 'headless') {
-    return await machine.exited;
-  }
-  const hungUp = (reason: string): void => {
-    if (!machine.shuttingDown) machine.requestShutdown(reason);
-  };
-  const view = machine.console.open({
-    write: mode === 'interactive' ? 'ask' : 'no',
-    from: 'begin',
-    lost: lostText,
-  });
-  await using _console = forwardConsole({
-    console: view,
-    onSize: (size) => view.setSize(size),
-    look: consoleLook(settings, machine.plan.machine, environment),
-    input: mode === 'interactive' ? 0 : null,
-    output: 1,
-    mode: mode === 'interactive' ? 'interactive' : 'read-only',
-    onEnd: (end) => {
-      if (end.reason === 'hotkey') machine.end('Ctrl-] pressed three times');
-      else if (end.reason === 'output-closed') hungUp('Standard output closed');
-      else if (end.reason === 'terminal-closed') hungUp('Terminal closed');
-      else if (end.reason === 'failed')
-        messages.notice({ level: 'warning', text: `The console is lost: ${end.error.message}` });
-    },
-  });
-  return await machine.exited;
+  const text = `Machine ${plan.machine} runs in the background; vmspawnctl attach ${plan.machine} shows its console.`;
+  messages.notice({ level: 'notice', text });
+  foreground.leave();
 }

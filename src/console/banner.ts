@@ -8,16 +8,24 @@ export interface BannerFacts {
   readonly mode: ConsoleMode;
   readonly quiet: boolean;
   readonly colour: boolean;
+  /** The terminal can be left with the machine running. */
+  readonly detachable: boolean;
 }
 
 /**
  * What is shown before the terminal goes to the guest: what starts, and how to get out again. Empty with --quiet, and
  * for gui, which leaves the terminal alone. Lines end in `\n`: print it before the terminal is raw.
  */
-export function startBanner({ machine, source, mode, quiet, colour }: BannerFacts): string {
+export function startBanner({ machine, source, mode, quiet, colour, detachable }: BannerFacts): string {
   if (quiet || mode === 'gui') return '';
   const lines = [`Starting machine ${machine}${source === null ? '' : ` from ${source}`}.`];
-  if (mode === 'interactive') lines.push('Press Ctrl-] three times within 1s to end the machine.');
+  if (mode === 'interactive') {
+    lines.push('Press Ctrl-] three times within 1s to end the machine.');
+    const leave = detachable
+      ? `, p powers it off, d leaves it running: vmspawnctl attach ${machine} comes back.`
+      : ', p powers it off.';
+    lines.push(`After Ctrl-] twice r reboots it${leave}`);
+  }
   if (mode === 'native') lines.push('Press Ctrl-a x to end QEMU, Ctrl-a c for its monitor.');
   return lines.map((line) => dim(printable(line), colour)).join('');
 }

@@ -5,20 +5,19 @@ import { isTerminal, terminalSize } from '../sys/stdio.ts';
 import { BackgroundAnswer, backgroundQuery, tintFor } from './background.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
 import { GuestOutput } from './guest-output.ts';
-import { HotkeyDetector } from './input.ts';
+import { type HotkeyAction, HotkeyDetector } from './input.ts';
 import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
 
 /**
- * What ended forwarding. `hotkey`: the user wants the machine to end. `console-closed`: the guest's side is gone and all
+ * What ended forwarding. `hotkey`: the user has typed one. `console-closed`: the guest's side is gone and all
  * of it is written out. `output-closed`: nobody reads standard output any more. `terminal-closed`: the user's terminal
  * hung up. `aborted`: by the signal. `failed`: standard output cannot be written (ENOSPC) or input cannot be read.
  */
 export type ForwardEnd =
-  | {
-      readonly reason: 'hotkey' | 'console-closed' | 'output-closed' | 'terminal-closed' | 'aborted';
-    }
+  | { readonly reason: 'hotkey'; readonly action: HotkeyAction }
+  | { readonly reason: 'console-closed' | 'output-closed' | 'terminal-closed' | 'aborted' }
   | { readonly reason: 'failed'; readonly error: Error };
 
 export interface ForwardOptions {
@@ -259,9 +258,11 @@ class Forwarder implements Owned {
 
   /** A terminal is read on even though the guest does not read: the hotkey must work with a guest that hangs. */
   #type(chunk: Uint8Array): void {
-    const { forward, end } = this.#hotkey.push(chunk);
+    const { forward, action } = this.#hotkey.push(chunk);
     if (this.#console.writableLength + forward.length <= INPUT_LIMIT) this.#send(forward);
-    if (end && !this.#ended) queueMicrotask(() => this.#options.onEnd({ reason: 'hotkey' }));
+    if (action !== null && !this.#ended) {
+      queueMicrotask(() => this.#options.onEnd({ reason: 'hotkey', action }));
+    }
   }
 
   /** False when the guest is to read first; 'drain' comes then. */

@@ -2,21 +2,32 @@
 const HOTKEY = 0x1d;
 const PRESSES = 3;
 
-/** Milliseconds in which all presses must come. */
+/** Milliseconds in which all keys of a sequence must come. */
 export const hotkeyWindow = 1000;
+
+/**
+ * What the user wants: `end` the machine at once, `reboot` it, ask it to `power-off`, or `detach` from it and leave it running.
+ */
+export type HotkeyAction = 'end' | 'reboot' | 'power-off' | 'detach';
+
+/** What completes a sequence after two presses. */
+const letters = new Map<number | undefined, HotkeyAction>([
+  [0x72, 'reboot'],
+  [0x70, 'power-off'],
+  [0x64, 'detach'],
+]);
 
 export interface HotkeyResult {
   /** What goes to the guest. */
   readonly forward: Uint8Array;
-  /** The user wants the machine to end. */
-  readonly end: boolean;
+  readonly action: HotkeyAction | null;
 }
 
 /**
- * Finds Ctrl-] pressed three times in a row, the first and the third not more than a second apart. Presses are passed
- * on at once: a single one is for the guest, where somebody may sit in a telnet, and none is ever held back for a
- * second. Only the press that completes the sequence is swallowed, with what came after it in the same chunk. Any
- * other byte between two presses starts anew. After an end the count starts anew as well.
+ * Finds Ctrl-] pressed three times in a row, and Ctrl-] Ctrl-] with one of the letters r, p and d after it, the first and the
+ * last key not more than a second apart. Presses are passed on at once: a single one is for the guest, where somebody may
+ * sit in a telnet, and none is ever held back for a second. Only the key that completes a sequence is swallowed, with what
+ * came after it in the same chunk. Any other byte between two presses starts anew, and so does a complete sequence.
  */
 export class HotkeyDetector {
   readonly #now: () => number;
@@ -31,19 +42,23 @@ export class HotkeyDetector {
   /** Takes what was read in one go. */
   push(chunk: Uint8Array): HotkeyResult {
     const now = this.#now();
-    // A paste must not cost a loop over each byte.
     for (let at = 0; at < chunk.length; at += 1) {
-      const next = chunk.indexOf(HOTKEY, at);
-      if (next !== at) this.#presses = [];
-      if (next === -1) break;
-      at = next;
       this.#presses = this.#presses.filter((time) => now - time <= hotkeyWindow);
-      this.#presses.push(now);
-      if (this.#presses.length === PRESSES) {
+      const byte = chunk[at];
+      if (byte === HOTKEY) this.#presses.push(now);
+      const action = byte === HOTKEY ? 'end' : letters.get(byte);
+      const needed = byte === HOTKEY ? PRESSES : PRESSES - 1;
+      if (action !== undefined && this.#presses.length === needed) {
         this.#presses = [];
-        return { forward: chunk.subarray(0, at), end: true };
+        return { forward: chunk.subarray(0, at), action };
       }
+      if (byte === HOTKEY) continue;
+      this.#presses = [];
+      // A paste must not cost a loop over each byte.
+      const next = chunk.indexOf(HOTKEY, at);
+      if (next === -1) break;
+      at = next - 1;
     }
-    return { forward: chunk, end: false };
+    return { forward: chunk, action: null };
   }
 }

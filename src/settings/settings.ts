@@ -83,6 +83,8 @@ export const settingsSchema = z.object({
   linux: z._default(z.nullable(z.string()), null),
   initrd: z._default(z.array(z.string()), []),
   console: z._default(z.enum(consoleModes), 'interactive'),
+  /** A closed terminal does not end the machine. */
+  consoleKeep: z._default(z.boolean(), false),
   /** As what the guest sees it. */
   consoleTransport: z._default(z.enum(consoleTransports), 'virtio'),
   /** What the guest may reach in the user's terminal beside its part of the screen. */
@@ -112,6 +114,8 @@ export const settingsSchema = z.object({
   askPassword: z._default(z.boolean(), true),
   /** `--dry-run`: print the plan instead of running it. */
   dryRun: z._default(z.nullable(z.enum(['text', 'json'])), null),
+  /** The machine runs in the background. */
+  detach: z._default(z.boolean(), false),
   /** Output of the listings: null is a table on a terminal, bare lines otherwise. */
   json: z._default(z.boolean(), false),
   /** null waits for ever; otherwise no longer than one timer holds. */

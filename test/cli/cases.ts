@@ -298,6 +298,12 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--console=readonly'], error: 'is none of interactive, read-only, native, gui, headless.' },
     { words: ['--console=readonly'], error: 'Did you mean read-only?' },
     { words: ['--console='], error: '--console= is none of' },
+    { words: ['--console=interactive,keep'], settings: { consoleKeep: true } },
+    { words: ['--console=read-only,keep'], settings: { console: 'read-only', consoleKeep: true } },
+    { words: ['--console=read-only,keep', '--console=interactive'], settings: {} },
+    { words: ['--console=gui,keep'], error: '--console=gui,keep has no terminal to lose' },
+    { words: ['--console=keep'], error: '--console=keep is none of interactive, read-only,' },
+    { words: ['--console=,keep'], error: 'is none of interactive, read-only,' },
   ],
   'console-allow': [
     {
@@ -447,6 +453,11 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--qemu-arg=-smp', '--qemu-arg', '--x'], settings: { qemuArguments: ['-smp', '--x'] } },
     { words: ['--qemu-arg=a', '--qemu-arg=', '--qemu-arg=b=c,d'], settings: { qemuArguments: ['b=c,d'] } },
     { words: ['--qemu-arg=\0'], error: '--qemu-arg=\0 holds a NUL character.' },
+  ],
+  detach: [
+    { words: ['--detach'], settings: { detach: true } },
+    { words: ['-dq'], settings: { detach: true, quiet: true } },
+    { words: ['--detach=yes'], error: 'Option --detach takes no argument, but got yes.' },
   ],
   'dry-run': [
     { words: ['--dry-run'], settings: { dryRun: 'text' } },

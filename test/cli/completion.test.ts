@@ -116,7 +116,8 @@ suite('zsh', () => {
     assert.deepEqual([...new Set(complete('--'))], longNames);
   });
   test('words', () => {
-    assert.deepEqual(complete('--console='), ['gui', 'headless', 'interactive', 'native', 'read-only']);
+    assert.deepEqual(complete('--console-transport='), ['serial', 'virtio']);
+    assert.deepEqual(complete('--console=r'), ['read-only', 'read-only,keep']);
     assert.deepEqual(complete('--console h'), ['headless']);
     assert.deepEqual(complete('--kvm='), ['auto', 'no', 'yes']);
     assert.deepEqual(complete('--dry-run='), ['json', 'text']);

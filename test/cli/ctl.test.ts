@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { asset } from '../../src/assets.ts';
 import { renderCtlHelp } from '../../src/cli/ctl/help.ts';
 import { LogText } from '../../src/cli/ctl/log-text.ts';
-import { commands, ctlOptions } from '../../src/cli/ctl/options.ts';
+import { commands, ctlOptions, defaultCtlSettings } from '../../src/cli/ctl/options.ts';
 import { parseCtlCommandLine } from '../../src/cli/ctl/parse.ts';
 import { manDefinitions } from '../../src/cli/documentation.ts';
 import { renderMan } from '../../src/cli/man.ts';
@@ -32,9 +32,7 @@ suite('the command line of vmspawnctl', () => {
     }
     const { command, machine, settings } = parse('-fq console-log --system --user');
     assert.deepEqual({ command, machine }, { command: 'console-log', machine: null });
-    assert.deepEqual(settings, {
-      ...{ action: 'run', readOnly: false, steal: false, follow: true, whose: 'user', quiet: true },
-    });
+    assert.deepEqual(settings, { ...defaultCtlSettings(), follow: true, whose: 'user', quiet: true });
   });
 
   const wrong = {
@@ -47,6 +45,9 @@ suite('the command line of vmspawnctl', () => {
     'attach --sys=yes': /takes no argument/,
     'attach --stel': /Unknown option --stel, the nearest known one is --steal\. *$/,
     'attach -x': /Unknown option -x/,
+    'attach --background=red': /--background=red is no background colour/,
+    'attach --console-allow=all,sound': /is none of clipboard/,
+    'console-log --background=44': /Option --background is for vmspawnctl attach only/,
   };
   for (const [line, message] of Object.entries(wrong)) {
     test(`wrong: ${line}`, () => {
@@ -69,7 +70,10 @@ test('help says everything and fits the screen', () => {
     for (const line of text.split('\n')) assert.ok(line.length <= columns, line);
     const words = text.replace(/\s+/g, ' ');
     for (const { name, help } of commands) assert.ok(words.includes(`${name} [NAME] ${help}`), name);
-    for (const { name, help } of ctlOptions) assert.ok(words.includes(`--${name} ${help}`), name);
+    for (const { name, argument, help } of ctlOptions) {
+      const value = argument === null ? '' : `=${argument.placeholder}`;
+      assert.ok(words.includes(`--${name}${value} ${help}`), name);
+    }
   }
 });
 

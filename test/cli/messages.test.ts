@@ -97,3 +97,23 @@ suite('on standard error', () => {
     assert.match(stderr, /^vmspawn: Image \/nonexistent\.raw does not exist\. /, 'journald is not there');
   });
 });
+
+test('after the terminal was left everything goes to the journal, and nothing anywhere else', () => {
+  using journal = new Datagrams(join(directory, 'left.sock'));
+  const messages = new Messages({
+    environment: {},
+    quiet: false,
+    machine: 'web',
+    socket: journal.address,
+  });
+  messages.leaveTerminal();
+  messages.notice({ level: 'notice', text: 'A notice.' });
+  messages.stopped(0);
+  assert.deepEqual(
+    entries(journal).map(({ MESSAGE, MACHINE }) => [MESSAGE, MACHINE]),
+    [
+      ['A notice.', 'web'],
+      ['Machine web has ended.', 'web'],
+    ],
+  );
+});

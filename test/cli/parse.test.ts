@@ -117,7 +117,7 @@ const tristate = fc.constantFrom(true, false, 'auto' as const);
 const mebibytes = fc.integer({ min: 1, max: 1024 ** 2 });
 const feature = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/).filter((name) => name !== 'list');
 
-const anySettings: fc.Arbitrary<Settings> = fc.record(
+const anyRecord: fc.Arbitrary<Settings> = fc.record(
   {
     image: fc.option(path),
     imageFormat: fc.constantFrom(null, ...imageFormats),
@@ -161,6 +161,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     linux: fc.option(path),
     initrd: fc.array(path),
     console: fc.constantFrom('interactive', 'read-only', 'native', 'gui', 'headless'),
+    consoleKeep: fc.boolean(),
     consoleTransport: fc.constantFrom('virtio', 'serial'),
     consoleAllow: fc.subarray([...reaches]),
     background: fc.constantFrom('auto', null, '44', '48;2;1;2;3'),
@@ -181,6 +182,7 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
     register: tristate,
     scope: fc.constantFrom('auto', 'varlink', 'dbus'),
     askPassword: fc.boolean(),
+    detach: fc.boolean(),
     dryRun: fc.constantFrom(null, 'text', 'json'),
     json: fc.boolean(),
     shutdownTimeout: fc.option(fc.integer({ min: 0, max: 2 ** 31 - 1 })),
@@ -249,6 +251,11 @@ const anySettings: fc.Arbitrary<Settings> = fc.record(
   { noNullPrototype: true },
 );
 
+const anySettings = anyRecord.map((settings) => ({
+  ...settings,
+  consoleKeep: settings.consoleKeep && ['interactive', 'read-only'].includes(settings.console),
+}));
+
 /** Settings as words, each written with `=`. */
 function render(settings: Settings): string[] {
   const words: string[] = [];
@@ -283,7 +290,8 @@ function render(settings: Settings): string[] {
   words.push('--console-allow=');
   if (settings.consoleAllow.length > 0) words.push(`--console-allow=${settings.consoleAllow.join(',')}`);
   if (settings.background !== 'auto') words.push(`--background=${settings.background ?? ''}`);
-  give('console', settings.console);
+  give('console', `${settings.console}${settings.consoleKeep ? ',keep' : ''}`);
+  if (settings.detach) words.push('--detach');
   for (const kind of settings.network) words.push(kind === 'user' ? '--network-user-mode' : '--network-tap');
   give('image-disk-type', settings.imageDiskType);
   for (const { path, format, type } of settings.extraDrives) {

@@ -8,13 +8,16 @@ const facts = {
   mode: 'interactive',
   quiet: false,
   colour: false,
+  detachable: true,
 } as const;
 
 test('what starts, and how to get out, by mode', () => {
   assert.equal(
     startBanner(facts),
-    'Starting machine debian from /srv/debian.raw.\nPress Ctrl-] three times within 1s to end the machine.\n',
+    'Starting machine debian from /srv/debian.raw.\nPress Ctrl-] three times within 1s to end the machine.\n' +
+      'After Ctrl-] twice r reboots it, p powers it off, d leaves it running: vmspawnctl attach debian comes back.\n',
   );
+  assert.match(startBanner({ ...facts, detachable: false }), /reboots it, p powers it off\.\n$/);
   assert.match(startBanner({ ...facts, mode: 'native' }), /\nPress Ctrl-a x to end QEMU, Ctrl-a c /);
   assert.equal(startBanner({ ...facts, mode: 'read-only', source: null }), 'Starting machine debian.\n');
   assert.equal(startBanner({ ...facts, mode: 'headless', source: null }), 'Starting machine debian.\n');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { execaSync } from 'execa';
 import { pattern } from './pattern.ts';
 import { fixture, Scratch, Terminal, until } from './session.ts';
 
@@ -117,16 +117,13 @@ test('stopped from outside the terminal is as before, continued it is raw again'
   process.kill(pid, 'SIGTSTP');
   await until(() => scratch.text('stopped').includes('\n'), 'the shell to look at the terminal');
   assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
-  const modes = () => execFileSync('stty', ['-a', '-F', `/proc/${pid}/fd/0`], { encoding: 'latin1' });
-  await until(() => modes().includes('-icanon'), 'the terminal to be raw again');
+  const slave = readlinkSync(`/proc/${terminal.pid}/fd/0`);
+  const modes = () => `${execaSync('stty', ['-g', '-F', slave]).stdout}\n`;
+  await until(() => modes() !== scratch.text('stopped'), 'a raw terminal');
   terminal.write('\r\x03');
   // Still in the line discipline's hands they would come as \n and a signal.
-  const received = () =>
-    scratch
-      .lines()
-      .map((line) => line['received'] ?? '')
-      .join('');
-  await until(() => received() === '0d03', 'raw bytes');
+  const received = () => scratch.lines().map((line) => String(line['received'] ?? ''));
+  await until(() => received().join('') === '0d03', 'raw bytes');
   terminal.write('\x04');
   await terminal.over();
   assertRestored(scratch);

@@ -104,6 +104,13 @@ export function processes(pattern: RegExp): number[] {
     .map(Number);
 }
 
+/** PID of the supervisor of a machine whose first word is `--machine=NAME`; in a terminal it is not what the shell has started. */
+export function supervisor(machine: string): number {
+  const [pid] = processes(new RegExp(`^(?!\\S*vmspawn-front )\\S.* \\S*main\\.cjs --machine=${machine} `));
+  if (pid === undefined) throw new Error(`No supervisor of ${machine}`);
+  return pid;
+}
+
 /** Waits for a condition that comes true by itself. The test's own time limit bounds it. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));

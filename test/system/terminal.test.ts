@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { type IPty, spawn } from '@lydell/node-pty';
-import { directBoot, leftovers, processes, program } from './harness.ts';
+import { directBoot, leftovers, processes, program, supervisor, until, vmspawn } from './harness.ts';
 
 /** A shell in a terminal of its own that shows the terminal's modes before and after a run of the program. */
 class Terminal implements Disposable {
@@ -26,13 +27,18 @@ class Terminal implements Disposable {
     });
   }
 
-  async seen(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.screen)) {
+  async seen(pattern: RegExp, from = 0): Promise<void> {
+    while (!pattern.test(this.screen.slice(from))) {
       if (this.#over) throw new Error(`No ${pattern} in ${this.screen}`);
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });
     }
+  }
+
+  /** Of the shell, and of the process group of all that it starts. */
+  get pid(): number {
+    return this.#pty.pid;
   }
 
   type(text: string): void {
@@ -55,12 +61,6 @@ class Terminal implements Disposable {
   }
 }
 
-function supervisor(machine: string): number {
-  const [pid] = processes(new RegExp(`main\\.cjs --machine=${machine} `));
-  assert.ok(pid !== undefined);
-  return pid;
-}
-
 test('the guest gets what is typed; the terminal is as before when the guest has powered off', {
   timeout: 120_000,
 }, async () => {
@@ -79,6 +79,54 @@ test('Ctrl-] three times ends the machine with status 0', { timeout: 120_000 }, 
   terminal.type('\x1d\x1d\x1d');
   await terminal.unchanged(0);
   assert.deepEqual(leftovers('tty-hotkey'), []);
+});
+
+test('Ctrl-] Ctrl-] p asks for a power-off, again no less gently; two signals to the whole group are two requests', {
+  timeout: 240_000,
+}, async () => {
+  using terminal = new Terminal('tty-power', ['--shutdown-timeout=infinity', 'ignore-power-button']);
+  const ignored = async (from = terminal.screen.length) => {
+    await terminal.seen(/power button ignored/, from);
+  };
+  await terminal.seen(/vmspawn-small: ready/);
+  terminal.type('\x1d\x1dp\x1d\x1dp');
+  await terminal.seen(/Power-off requested/);
+  terminal.type('\x1d\x1dp');
+  await ignored();
+  // The presses are the guest's too; the letter is not.
+  terminal.type('\x15echo still-here\r');
+  await terminal.seen(/\nstill-here\r/);
+  // The shell in front of them is in the group too, and has a trap for SIGINT.
+  process.kill(-terminal.pid, 'SIGINT');
+  await ignored();
+  await ignored();
+  process.kill(-terminal.pid, 'SIGINT');
+  await terminal.unchanged(1);
+  assert.deepEqual(leftovers('tty-power'), []);
+});
+
+test('a killed supervisor leaves the terminal as it was, and its status to the shell', {
+  timeout: 120_000,
+}, async () => {
+  using terminal = new Terminal('tty-kill', []);
+  await terminal.seen(/vmspawn-small: up/);
+  process.kill(supervisor('tty-kill'), 'SIGKILL');
+  await terminal.unchanged(137);
+  await until(() => processes(/guest=tty-kill,/).length === 0);
+  await vmspawn(['--machine=tty-kill', '--clean-up']);
+  assert.deepEqual(leftovers('tty-kill'), []);
+});
+
+test('a killed front is a closed terminal', { timeout: 120_000 }, async () => {
+  using terminal = new Terminal('tty-front', []);
+  await terminal.seen(/vmspawn-small: ready/);
+  const pid = supervisor('tty-front');
+  const [front] = processes(/^\S*vmspawn-front .*--machine=tty-front /);
+  assert.ok(front !== undefined);
+  process.kill(front, 'SIGKILL');
+  await until(() => !existsSync(`/proc/${pid}`));
+  await terminal.seen(/^over/m);
+  assert.deepEqual(leftovers('tty-front'), []);
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {

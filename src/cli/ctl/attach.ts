@@ -1,9 +1,12 @@
 import { type ForwardEnd, forwardConsole } from '../../console/forward.ts';
+import type { HotkeyAction } from '../../console/input.ts';
+import type { Look } from '../../console/look.ts';
 import type { Environment } from '../../host/identity.ts';
 import type { AttachedConsole } from '../../session/attached-console.ts';
 import { attachConsole, controlMachine } from '../../session/console.ts';
 import { type FoundMachine, findMachine } from '../../session/machines.ts';
 import { isTerminal, terminalSize } from '../../sys/stdio.ts';
+import { consoleLook } from '../look.ts';
 import { describeFailure } from '../messages.ts';
 import type { CtlSettings } from './options.ts';
 import { say } from './say.ts';
@@ -12,9 +15,6 @@ import { say } from './say.ts';
 const history = 1024;
 /** Milliseconds for what the guest has written when one leaves before its end. */
 const drainTimeout = 100;
-
-/** What somebody at the terminal can ask for by keys. */
-export type HotkeyAction = 'end' | 'reboot' | 'power-off' | 'detach';
 
 /** Why one is not attached any more. */
 type Leave = Exclude<ForwardEnd, { reason: 'hotkey' }> | { readonly reason: 'detached' | 'stolen' };
@@ -38,15 +38,22 @@ export async function attach(
     waiting: () => waiting(machine.name),
   });
   if (isTerminal(1)) {
-    const way = readOnly ? 'Ctrl-C leaves it' : 'Ctrl-] three times within 1s ends the machine';
-    notice(`Attached to machine ${machine.name}. ${way}.`);
+    const keys =
+      'Ctrl-] Ctrl-] d leaves it, r reboots it, p powers it off; Ctrl-] three times within 1s ends it';
+    notice(`Attached to machine ${machine.name}. ${readOnly ? 'Ctrl-C leaves it' : keys}.`);
   }
-  const leave = await forwarded(console, machine, readOnly);
+  const look = consoleLook(settings, machine.name, environment);
+  const leave = await forwarded(console, machine, readOnly, look);
   return await farewell(leave, console, machine, notice);
 }
 
 /** Until there is a reason to leave. */
-async function forwarded(console: AttachedConsole, machine: FoundMachine, readOnly: boolean): Promise<Leave> {
+async function forwarded(
+  console: AttachedConsole,
+  machine: FoundMachine,
+  readOnly: boolean,
+  look: Look,
+): Promise<Leave> {
   let leave: (why: Leave) => void = () => {};
   const left = new Promise<Leave>((resolve) => {
     leave = resolve;
@@ -60,29 +67,20 @@ async function forwarded(console: AttachedConsole, machine: FoundMachine, readOn
     controlMachine(machine, method[action]).catch((error: unknown) => say(describeFailure(error)));
   };
   console.once('stolen', () => leave({ reason: 'stolen' }));
-  using _size = followSize(console);
   await using _forward = forwardConsole({
     console,
+    onSize: (size) => console.setSize(size),
+    look,
     input: readOnly ? null : 0,
     output: 1,
     mode: readOnly ? 'read-only' : 'interactive',
     drainTimeout,
     onEnd: (end) => {
-      if (end.reason === 'hotkey') act('end');
+      if (end.reason === 'hotkey') act(end.action);
       else leave(end);
     },
   });
   return await left;
-}
-
-/** The guest gets to know when the window changes. */
-function followSize(console: AttachedConsole): Disposable {
-  const tell = (): void => {
-    const size = terminalSize(1);
-    if (size !== null) console.setSize(size);
-  };
-  process.on('SIGWINCH', tell);
-  return { [Symbol.dispose]: () => void process.off('SIGWINCH', tell) };
 }
 
 /** The last word, when the terminal is the user's again; the exit status. */

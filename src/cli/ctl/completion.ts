@@ -9,8 +9,9 @@ const sockets = [
 
 const names = commands.map(({ name }) => name);
 
-function spellings({ name, short }: CtlOption): string[] {
-  return short === undefined ? [`--${name}`] : [`-${short}`, `--${name}`];
+function spellings({ name, short, argument }: CtlOption): string[] {
+  const long = `--${name}${argument === null ? '' : '='}`;
+  return short === undefined ? [long] : [`-${short}`, long];
 }
 
 function optionsOf(command: string): string {
@@ -64,7 +65,8 @@ export function ctlZshCompletion(): string {
     const spelled = spellings(option);
     const exclusive = spelled.length === 1 ? '' : quoted(`(${spelled.join(' ')})`);
     const words = spelled.length === 1 ? (spelled[0] ?? '') : `{${spelled.join(',')}}`;
-    return `${exclusive}${words}${quoted(`[${option.help}]`)}`;
+    const value = option.argument === null ? '' : quoted(`:${option.argument.placeholder}: `);
+    return `${exclusive}${words}${quoted(`[${option.help}]`)}${value}`;
   };
   const described = commands.map(({ name, help }) => quoted(`${name}:${help}`));
   return `#compdef vmspawnctl
@@ -91,12 +93,12 @@ ${ctlOptions.map((option) => `  ${specification(option)} \\\n`).join('')}  '1: :
 /** Completion of vmspawnctl for fish 3.0 and newer. */
 export function ctlFishCompletion(): string {
   const seen = (command: string) => quoted(`__fish_seen_subcommand_from ${command}`);
-  const option = ({ name, short, command, help }: CtlOption): string =>
+  const option = ({ name, short, command, help, argument }: CtlOption): string =>
     [
       'complete -c vmspawnctl',
       ...(command === null ? [] : [`-n ${seen(command)}`]),
       ...(short === undefined ? [] : [`-s ${short}`]),
-      `-l ${name} -d ${quoted(help)}`,
+      `-l ${name}${argument === null ? '' : ' -x'} -d ${quoted(help)}`,
     ].join(' ');
   return `# fish completion for vmspawnctl
 

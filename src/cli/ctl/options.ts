@@ -1,5 +1,10 @@
+import { allowedByDefault } from '../../console/terminal-reach.ts';
 import type { Whose } from '../../session/machines.ts';
+import { reaches } from '../../settings/defaults.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { parseBackground, parseReaches } from '../options/console.ts';
 import type { SpelledOption } from '../options/option.ts';
+import type { Place } from '../values.ts';
 
 /** A command of vmspawnctl(1). Help, man page and completions read it from here. */
 export interface Command {
@@ -23,7 +28,7 @@ export const commands: readonly Command[] = [
   },
 ];
 
-export interface CtlSettings {
+export interface CtlSettings extends Pick<Settings, 'background' | 'consoleAllow'> {
   action: 'run' | 'help' | 'version';
   readOnly: boolean;
   steal: boolean;
@@ -33,17 +38,26 @@ export interface CtlSettings {
 }
 
 export function defaultCtlSettings(): CtlSettings {
-  return { action: 'run', readOnly: false, steal: false, follow: false, whose: 'all', quiet: false };
+  return {
+    action: 'run',
+    readOnly: false,
+    steal: false,
+    follow: false,
+    whose: 'all',
+    quiet: false,
+    background: 'auto',
+    consoleAllow: [...allowedByDefault],
+  };
 }
 
-/** An option of vmspawnctl(1); none has an argument. */
+/** An option of vmspawnctl(1). */
 export interface CtlOption extends SpelledOption {
-  readonly argument: null;
   /** The only command that takes it; null for all. */
   readonly command: Command['name'] | null;
   /** For the man page, in its markup. */
   readonly man: string;
-  readonly set: (settings: CtlSettings) => void;
+  /** One without argument gets the empty value. Throws UsageError. */
+  readonly set: (settings: CtlSettings, value: string, place: Place) => void;
 }
 
 export const ctlOptions: readonly CtlOption[] = [
@@ -66,6 +80,26 @@ export const ctlOptions: readonly CtlOption[] = [
     man: 'With `attach`: takes the right to write away from whoever has it. A `vmspawnctl` that loses it says so and leaves with status 1; `vmspawn` in front of its own machine goes on showing the console.',
     set: (settings) => {
       settings.steal = true;
+    },
+  },
+  {
+    name: 'console-allow',
+    argument: { placeholder: '[~]NAME,...', words: [...reaches, 'all'], files: false },
+    command: 'attach',
+    help: 'What the guest may do to this terminal',
+    man: 'With `attach`: what the guest may do to this terminal beside writing in it, as in vmspawn(1).',
+    set: (settings, value, place) => {
+      settings.consoleAllow = parseReaches(settings.consoleAllow, value, place);
+    },
+  },
+  {
+    name: 'background',
+    argument: { placeholder: 'COLOUR', words: [], files: false },
+    command: 'attach',
+    help: 'Background of the console',
+    man: 'With `attach`: the background of the console, as in vmspawn(1).',
+    set: (settings, value, place) => {
+      settings.background = parseBackground(value, place);
     },
   },
   {

@@ -32,8 +32,8 @@ export function parseCtlCommandLine(words: readonly string[]): CtlCommandLine {
   try {
     const rest = readOptions(
       words,
-      ({ option }) => {
-        option.set(settings);
+      ({ option }, value) => {
+        option.set(settings, value ?? '', { label: `--${option.name}=`, cwd: null });
         given.push(option);
       },
       { program: 'vmspawnctl', options: ctlOptions, others: new Map(), word: (word) => plain.push(word) },

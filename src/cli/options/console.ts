@@ -4,20 +4,35 @@ import type { Settings } from '../../settings/settings.ts';
 import { type Place, parseBoolean, parseWord, refuse } from '../values.ts';
 import { type Option, setting } from './option.ts';
 
+/** The modes that have a terminal of their own to lose. */
+const kept: readonly string[] = ['interactive', 'read-only'];
+const keep = ',keep';
+
 export const consoleOptions: readonly Option[] = [
   {
     name: 'console',
     oldNames: [{ name: 'qemu-gui', value: 'gui' }],
-    argument: { placeholder: 'MODE', words: consoleModes, files: false },
+    argument: {
+      placeholder: 'MODE[,keep]',
+      words: [...consoleModes, ...kept.map((mode) => `${mode}${keep}`)],
+      files: false,
+    },
     group: 'Input and output',
     since: '0.1',
     help: 'How the console is connected to this terminal',
     man: [
       "What becomes of the guest's console. `interactive`, the default, connects it to this terminal in both directions; see KEYS for the way out. `read-only` shows its output and takes no input. `native` leaves the terminal to QEMU, with its own monitor and keys. `gui` opens a window of QEMU's with a virtual screen, and `headless` shows nothing; vmspawnctl(1) attaches to it later.",
+      'A terminal that is closed, or lost with its connection, asks the guest to power off. With `interactive,keep` and `read-only,keep` the machine goes on without a terminal, as after Ctrl-] Ctrl-] d; everything else ends it as usual.',
     ],
     key: 'Console',
     effect: setting((settings, value, place) => {
-      settings.console = parseWord(value, consoleModes, place);
+      const wanted = value.endsWith(keep);
+      const mode = parseWord(wanted ? value.slice(0, -keep.length) : value, consoleModes, place);
+      if (wanted && !kept.includes(mode)) {
+        throw refuse(place, value, 'has no terminal to lose: keep goes with interactive and read-only');
+      }
+      settings.console = mode;
+      settings.consoleKeep = wanted;
     }),
   },
   {
@@ -61,15 +76,7 @@ export const consoleOptions: readonly Option[] = [
     key: 'Background',
     harmless: true,
     effect: setting((settings, value, place) => {
-      if (value !== '' && !isBackground(value)) {
-        throw refuse(
-          place,
-          value,
-          'is no background colour',
-          'Give SGR parameters: 40 to 47, 100 to 107, 48;5;NUMBER or 48;2;RED;GREEN;BLUE; or nothing for no tint.',
-        );
-      }
-      settings.background = value === '' ? null : value;
+      settings.background = parseBackground(value, place);
     }),
   },
   {
@@ -102,8 +109,19 @@ export const consoleOptions: readonly Option[] = [
   },
 ];
 
+/** Parameters of SGR, or null for the empty value. Throws UsageError. */
+export function parseBackground(value: string, place: Place): string | null {
+  if (value === '' || isBackground(value)) return value === '' ? null : value;
+  throw refuse(
+    place,
+    value,
+    'is no background colour',
+    'Give SGR parameters: 40 to 47, 100 to 107, 48;5;NUMBER or 48;2;RED;GREEN;BLUE; or nothing for no tint.',
+  );
+}
+
 /** Adds to what is allowed, or takes away from it. Throws UsageError. */
-function parseReaches(
+export function parseReaches(
   before: Settings['consoleAllow'],
   value: string,
   place: Place,

@@ -1,5 +1,5 @@
 import { parseTimeSpan } from '../quantities.ts';
-import { absolutePath, parsePath, parseTristate, parseWord, refuse } from '../values.ts';
+import { absolutePath, parseBoolean, parsePath, parseTristate, parseWord, refuse } from '../values.ts';
 import { type Option, pathArgument, setting, tristateArgument } from './option.ts';
 
 const dryRunFormats = ['text', 'json'] as const;
@@ -81,6 +81,23 @@ export const executionOptions: readonly Option[] = [
     effect: setting((settings, value, place) => {
       if (value.includes('\0')) throw refuse(place, value, 'holds a NUL character');
       settings.qemuArguments = value === '' ? [] : [...settings.qemuArguments, value];
+    }),
+  },
+  {
+    name: 'detach',
+    short: 'd',
+    argument: null,
+    group: 'Execution',
+    since: '0.4',
+    help: 'Start the machine in the background',
+    man: [
+      "Starts the machine in the background, in a session of its own, and returns: with status 0 as soon as its processors run, or, with `--notify-ready=yes`, when the guest has said that it is ready; otherwise with the start's failure and its status. A signal before that gives the start up. Notices and warnings go to the journal from then on, where there is one.",
+      'The console is kept, and vmspawnctl(1) attaches to it; `--console=read-only`, `native` and `gui` cannot be had with it, nor can `--keep-unit` and `--dry-run`. For a machine that is started with the host there is vmspawn@.service(8).',
+      '    vmspawn --image=debian.raw --detach',
+    ],
+    key: null,
+    effect: setting((settings, value, place) => {
+      settings.detach = parseBoolean(value, place);
     }),
   },
   {

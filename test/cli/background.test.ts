@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { test } from 'node:test';
+import { backgroundSettings } from '../../src/cli/background.ts';
+import { Front, obstacleToLeaving } from '../../src/cli/front.ts';
+import { UsageError } from '../../src/errors.ts';
+import { defaultSettings } from '../../src/settings/defaults.ts';
+import { socketpair } from '../../src/sys/socketpair.ts';
+
+test('--detach has a console that nobody is attached to, or says what contradicts it', () => {
+  assert.equal(backgroundSettings(defaultSettings()).console, 'headless');
+  assert.equal(backgroundSettings({ ...defaultSettings(), console: 'headless' }).console, 'headless');
+  for (const [wrong, words] of [
+    [{ console: 'native' }, '--console=native'],
+    [{ console: 'gui' }, '--console=gui'],
+    [{ console: 'read-only' }, '--console=read-only'],
+    [{ dryRun: 'json' }, '--dry-run'],
+    [{ keepUnit: true }, '--keep-unit'],
+  ] as const) {
+    assert.throws(
+      () => backgroundSettings({ ...defaultSettings(), ...wrong }),
+      (error: unknown) => error instanceof UsageError && error.message.includes(words),
+    );
+  }
+});
+
+test('a front is a socket that the environment names, once', () => {
+  const [ours, theirs] = socketpair();
+  const file = openSync('/dev/null', 'r');
+  try {
+    const environment = { VMSPAWN_FRONT: `terminal:${theirs}` };
+    assert.equal(Front.take(environment)?.kind, 'terminal');
+    assert.deepEqual(environment, {});
+    assert.equal(Front.take({ VMSPAWN_FRONT: `background:${theirs}` })?.kind, 'background');
+    for (const value of [
+      `terminal:${file}`,
+      'terminal:999',
+      'terminal:1',
+      `other:${theirs}`,
+      '',
+      `${theirs}`,
+    ]) {
+      assert.equal(Front.take({ VMSPAWN_FRONT: value }), null, value);
+    }
+  } finally {
+    for (const fd of [ours, theirs, file]) closeSync(fd);
+  }
+});
+
+test('what keeps a machine from being left running', () => {
+  const [ours, theirs] = socketpair();
+  const front = Front.take({ VMSPAWN_FRONT: `terminal:${theirs}` });
+  const circumstances = { keepUnit: false, environment: {}, terminals: true };
+  assert.equal(obstacleToLeaving(front, circumstances), null);
+  assert.match(obstacleToLeaving(front, { ...circumstances, keepUnit: true }) ?? '', /--keep-unit/);
+  assert.match(obstacleToLeaving(null, circumstances) ?? '', /vmspawn-front/);
+  assert.match(obstacleToLeaving(null, { ...circumstances, terminals: false }) ?? '', /no terminal/);
+  const environment = { SYSTEMD_EXEC_PID: String(process.pid) };
+  assert.match(obstacleToLeaving(null, { ...circumstances, environment }) ?? '', /process of a unit/);
+  for (const fd of [ours, theirs]) closeSync(fd);
+});

@@ -20,11 +20,9 @@ export function startBanner({ machine, source, mode, quiet, colour, detachable }
   if (quiet || mode === 'gui') return '';
   const lines = [`Starting machine ${machine}${source === null ? '' : ` from ${source}`}.`];
   if (mode === 'interactive') {
+    const leave = detachable ? ', d leaves it running' : '';
     lines.push('Press Ctrl-] three times within 1s to end the machine.');
-    const leave = detachable
-      ? `, p powers it off, d leaves it running: vmspawnctl attach ${machine} comes back.`
-      : ', p powers it off.';
-    lines.push(`After Ctrl-] twice r reboots it${leave}`);
+    lines.push(`Ctrl-] Ctrl-], then r reboots it, p powers it off${leave}.`);
   }
   if (mode === 'native') lines.push('Press Ctrl-a x to end QEMU, Ctrl-a c for its monitor.');
   return lines.map((line) => dim(printable(line), colour)).join('');

@@ -15,7 +15,7 @@ test('what starts, and how to get out, by mode', () => {
   assert.equal(
     startBanner(facts),
     'Starting machine debian from /srv/debian.raw.\nPress Ctrl-] three times within 1s to end the machine.\n' +
-      'After Ctrl-] twice r reboots it, p powers it off, d leaves it running: vmspawnctl attach debian comes back.\n',
+      'Ctrl-] Ctrl-], then r reboots it, p powers it off, d leaves it running.\n',
   );
   assert.match(startBanner({ ...facts, detachable: false }), /reboots it, p powers it off\.\n$/);
   assert.match(startBanner({ ...facts, mode: 'native' }), /\nPress Ctrl-a x to end QEMU, Ctrl-a c /);

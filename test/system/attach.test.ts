@@ -33,7 +33,7 @@ class Terminal implements Disposable {
     await this.seen(/^over/m);
     assert.equal(/^after=(\S+)/m.exec(this.screen)?.[1], /^before=(\S+)/m.exec(this.screen)?.[1]);
     assert.match(
-      this.screen.replace(/\x18|\x1b\[[!-?]*[A-Za-z]/g, ''),
+      this.screen.replace(/\x18|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[!-?]*[A-Za-z]/g, ''),
       new RegExp(`^status=${status}\\r?$`, 'm'),
     );
   }

@@ -52,7 +52,7 @@ class Terminal implements Disposable {
     const after = /^after=(\S+)/m.exec(this.screen)?.[1];
     assert.ok(before !== undefined && before.length > 20);
     assert.equal(after, before);
-    const text = this.screen.replace(/\x18|\x1b\[[!-?]*[A-Za-z]/g, '');
+    const text = this.screen.replace(/\x18|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[!-?]*[A-Za-z]/g, '');
     assert.match(text, new RegExp(`^status=${status}\\r?$`, 'm'));
   }
 

@@ -17,13 +17,19 @@ const below = (directory) => all.filter((file) => file.startsWith(`build/test/${
 const heavy = [below('system'), below('testbed')];
 const light = all.filter((file) => !heavy.flat().includes(file));
 
-let passed = 0;
-let failed = 0;
+// Types and style were looked at before, by whoever calls this.
+const checks = process.env.CHECKED === 'passed' ? 1 : 0;
+let passed = checks;
+let failed = process.env.CHECKED === 'failed' ? 1 : 0;
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  process.exit(2);
+});
 // Milliseconds of one file; a test that hangs fails.
 await runFiles(light, 2, 240_000);
 await Promise.all(heavy.map((files) => runFiles(files, 1, 1_800_000)));
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+process.exitCode = failed === 0 && passed > checks ? 0 : 1;
 
 async function runFiles(files, concurrency, timeout) {
   if (files.length === 0) return;

@@ -8,16 +8,19 @@ const unit = 'vmspawn-window-size.service';
 /**
  * A unit for the guest's systemd from 256 on (systemd.extra-unit.*). Its kernel cannot be told otherwise: QEMU (7.2 to 11)
  * passes no window size to a virtio console, and a serial port never had one. Setting it makes the kernel send SIGWINCH to
- * what runs in the foreground there. The port is looked for by the kernel's name: udev may not have made its link yet.
+ * what runs in the foreground there. The port is looked for by the kernel's name, since udev may not have made its link yet;
+ * the driver's module may come later still. The terminal stays open, because its size is forgotten at the last close, and
+ * agetty(8) then says 24 by 80; in a subshell, which leads no session and so does not become the terminal's.
  */
 function unitText(terminal: string): string {
   return `[Unit]
 Description=Follow the size of the window that shows the console
 
 [Service]
-ExecStart=/bin/sh -c 'for port in /sys/class/virtio-ports/*; do \
-if [ "$$(cat $$port/name)" = ${windowSizePort} ]; then \
-while read -r rows columns; do stty -F /dev/${terminal} rows "$$rows" columns "$$columns"; done </dev/$$(basename $$port); fi; done'
+ExecStart=/bin/sh -c 'i=0; while [ $$i -lt 30 ]; do for port in /sys/class/virtio-ports/*; do \
+if [ "$$(cat $$port/name 2>/dev/null)" = ${windowSizePort} ]; then (exec 3<>/dev/${terminal}; \
+while read -r rows columns; do stty -F /dev/${terminal} rows "$$rows" columns "$$columns"; done </dev/$$(basename $$port)); \
+exit 0; fi; done; sleep 1; i=$$((i+1)); done'
 `;
 }
 

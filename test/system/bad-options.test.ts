@@ -159,7 +159,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       ['--load-credential=a:/proc/self/mem'],
       /^Credential a \(--load-credential=\) cannot be read from \/proc/,
     ],
-    [['--load-credential=a:@/large'], /2097\d+ bytes in sum.* Give less with .*--load-credential=/],
+    [['--load-credential=a:@/large'], /209\d{4} bytes in sum.* Give less with .*--load-credential=/],
     [['--load-credential=a:@/a\nb'], /^--load-credential=a:@\/a\\x0ab cannot be read/],
   ],
   smbios11: [
@@ -236,7 +236,29 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       /^--efi-nvram-template=@\/text does not fit the firmware/,
     ],
   ],
-  console: words('console', 'none', ''),
+  console: [
+    ...words('console', 'none', ''),
+    [['--console=gui,keep'], /^--console=gui,keep has no terminal to lose/],
+  ],
+  'console-transport': words('console-transport', 'usb', ''),
+  'console-allow': [
+    ...words('console-allow', 'sound'),
+    [['--console-allow=title,~sound'], /^--console-allow=sound is none of clipboard, /],
+  ],
+  background: [
+    [['--background=31'], /^--background=31 is no background colour\. Give SGR parameters: /],
+    [['--background=48;5;256'], /^--background=48;5;256 is no background colour/],
+    [['--background=44\x1b[m'], /^--background=44\\x1b\[m is no background colour/],
+  ],
+  detach: [
+    ...noArgument('detach'),
+    [
+      ['--detach', '--console=native', '-i@/disk.raw'],
+      /^--detach cannot be combined with --console=native, which needs somebody in front of it\.$/,
+    ],
+    [['-d', '--dry-run', '-i@/disk.raw'], /^--detach cannot be combined with --dry-run/],
+    [['-d', '-i@/nothing'], /^Image @\/nothing does not exist/],
+  ],
   json: noArgument('json'),
   quiet: noArgument('quiet'),
   firmware: [

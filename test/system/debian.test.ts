@@ -3,7 +3,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { copyImage, debianImage } from '../guests.ts';
-import { leftovers, Run, scratch } from './harness.ts';
+import { leftovers, program, Run, scratch } from './harness.ts';
+import { Tmux } from './tmux.ts';
 
 /** An NV index in the owner's range: what a TPM remembers over a restart. */
 const index = '0x1500016';
@@ -54,13 +55,36 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
   assert.equal(statSync(`${image}.tpmstate`).mode & 0o777, 0o700);
   assert.deepEqual(leftovers('debian-uefi', directory.path), []);
   {
-    await using run = new Run(words);
-    await login(run);
-    run.type(`tpm2_nvread -C o ${index}; echo " status $?"`);
-    await run.seen(/remember status 0/);
-    run.type('systemctl poweroff');
-    const end = await run.ended;
-    assert.equal(end.code, 0, end.stderr);
+    await using tmux = await Tmux.start(directory.path, 100, 30);
+    await tmux.type(`'${[program, ...words].join("' '")}'; echo status=$?`);
+    const logIn = async () => {
+      await tmux.shows(/debian login: $/m);
+      await tmux.type('root');
+      await tmux.shows(/Password: $/m);
+      await tmux.type('vmspawn');
+      await tmux.shows(/root@debian:~# $/m);
+    };
+    await logIn();
+    await tmux.type(`clear; tpm2_nvread -C o ${index}; echo " status $?"`);
+    await tmux.shows(/remember status 0/);
+    // The unit that follows the window is up when the system is, and a new login does not forget it.
+    const size = (rows: number, columns: number) =>
+      tmux.type(
+        `until [ "$(stty size)" = "${rows} ${columns}" ]; do sleep 1; done; echo size-$((${rows}+${columns}))`,
+      );
+    await size(30, 100);
+    await tmux.shows(/^size-130$/m);
+    await tmux.type('clear; exit');
+    await logIn();
+    await tmux.resize(120, 40);
+    await size(40, 120);
+    await tmux.shows(/^size-160$/m);
+    await tmux.type('clear; exit');
+    await logIn();
+    await tmux.type('echo size-$(stty size | tr " " x)');
+    await tmux.shows(/^size-40x120$/m);
+    await tmux.type('systemctl poweroff');
+    await tmux.shows(/^status=0$/m);
   }
   assert.deepEqual(leftovers('debian-uefi', directory.path), []);
 });

@@ -44,7 +44,8 @@ export class Tmux implements AsyncDisposable {
   /** Waits until the screen matches; the test's own time limit bounds it. */
   async shows(pattern: RegExp): Promise<string> {
     for (;;) {
-      const screen = await this.screen();
+      // tmux leaves out the blanks at the end of a line.
+      const screen = (await this.screen()).replace(/[#:]$/gm, '$& ');
       if (pattern.test(screen)) return screen;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

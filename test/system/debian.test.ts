@@ -61,6 +61,8 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
       await tmux.shows(/debian login: $/m);
       await tmux.type('root');
       await tmux.shows(/Password: $/m);
+      // login(1) switches the echo off after its prompt, and throws away what was typed before.
+      await new Promise((resolve) => setTimeout(resolve, 2000));
       await tmux.type('vmspawn');
       await tmux.shows(/root@debian:~# $/m);
     };

@@ -37,6 +37,7 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
         mode,
         quiet: settings.quiet,
         colour: colourAllowed(environment, isTerminal(2)),
+        keys: isTerminal(0),
         detachable: obstacle === null,
       }),
     );

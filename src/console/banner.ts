@@ -8,6 +8,8 @@ export interface BannerFacts {
   readonly mode: ConsoleMode;
   readonly quiet: boolean;
   readonly colour: boolean;
+  /** What is typed comes from a terminal: only there the keys are keys. */
+  readonly keys: boolean;
   /** The terminal can be left with the machine running. */
   readonly detachable: boolean;
 }
@@ -16,10 +18,10 @@ export interface BannerFacts {
  * What is shown before the terminal goes to the guest: what starts, and how to get out again. Empty with --quiet, and
  * for gui, which leaves the terminal alone. Lines end in `\n`: print it before the terminal is raw.
  */
-export function startBanner({ machine, source, mode, quiet, colour, detachable }: BannerFacts): string {
+export function startBanner({ machine, source, mode, quiet, colour, keys, detachable }: BannerFacts): string {
   if (quiet || mode === 'gui') return '';
   const lines = [`Starting machine ${machine}${source === null ? '' : ` from ${source}`}.`];
-  if (mode === 'interactive') {
+  if (mode === 'interactive' && keys) {
     const leave = detachable ? ', d leaves it running' : '';
     lines.push('Press Ctrl-] three times within 1s to end the machine.');
     lines.push(`Ctrl-] Ctrl-], then r reboots it, p powers it off${leave}.`);

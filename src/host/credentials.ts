@@ -56,6 +56,7 @@ function find(
       return { name, kind: 'file', path, size: found.size };
     }
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new FileError(`${option} does not exist`);
     throw new FileError(`${option} cannot be read`, { cause: error });
   }
   throw new FileError(`${option} is neither a file nor a socket`);

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { UsageError } from '../errors.ts';
@@ -26,12 +26,7 @@ export async function nameMachine(
   }
   if (image === null && linux === null && directory === null) {
     if (machine === null) {
-      const [word] = settings.kernelCommandLine;
-      throw new UsageError('There is nothing to boot', {
-        hint: word?.includes('/')
-          ? `Did you mean --image=${word}? Words after the options are for the kernel command line.`
-          : 'Name a disk image with --image=PATH, a tree with --directory=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.',
-      });
+      throw new UsageError('There is nothing to boot', { hint: whatToName(settings.kernelCommandLine) });
     }
     const home = environment['HOME'] ?? null;
     const found = await locateImage(machine, { user: isUserMode(settings), environment, home });
@@ -54,6 +49,26 @@ export async function nameMachine(
   }
   const kernel = basename(linux ?? 'vmlinuz');
   return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
+}
+
+/** What to do when nothing was named; the first word that is no option ends the options, and is often meant as the image. */
+function whatToName([word]: readonly string[]): string {
+  const named =
+    'Name a disk image with --image=PATH, a tree with --directory=PATH, an installed one with --machine=NAME, or a kernel with --linux=PATH.';
+  if (word === undefined) return named;
+  const others = 'the first word that is no option and all after it are for the kernel command line';
+  const found = kindOf(word);
+  if (found === null && !word.includes('/')) return `${named} Note that ${others}, here from ${word} on.`;
+  return `Did you mean --${found ?? 'image'}=${word}? Note that ${others}.`;
+}
+
+/** The option for what a path leads to; null where there is nothing. */
+function kindOf(path: string): 'image' | 'directory' | null {
+  try {
+    return statSync(path).isDirectory() ? 'directory' : 'image';
+  } catch {
+    return null;
+  }
 }
 
 /** For names like `.`; a directory that does not exist is complained about later, in better words. */

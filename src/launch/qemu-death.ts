@@ -14,6 +14,11 @@ const deathTimeout = 2_000;
 /** What QEMU says when the other end of a daemon's socket is gone. */
 const daemonWords = /tpm-emulator|vhost/;
 
+/** What QEMU says when it cannot listen on a port of the host; the reason it leaves out. */
+const forwardingWords = 'Could not set up host forwarding rule';
+const portHint =
+  'Something else listens on that port of the host, or this user may not: choose another one with --port=.';
+
 /** What QEMU said last on its standard error, in one line. */
 export function lastWords(child: EarlyChild): string {
   return child.stderrTail
@@ -30,7 +35,8 @@ export function qemuDeath(exit: ExitStatus, lastWords: string, when: string): Qe
     });
   }
   const words = lastWords.trim();
-  return new QemuError(`QEMU ${when} with ${exitInWords(exit)}${words === '' ? '' : `: ${words}`}`);
+  const text = `QEMU ${when} with ${exitInWords(exit)}${words === '' ? '' : `: ${words}`}`;
+  return new QemuError(text, words.includes(forwardingWords) ? { hint: portHint } : {});
 }
 
 /**

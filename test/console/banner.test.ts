@@ -8,6 +8,7 @@ const facts = {
   mode: 'interactive',
   quiet: false,
   colour: false,
+  keys: true,
   detachable: true,
 } as const;
 
@@ -18,6 +19,7 @@ test('what starts, and how to get out, by mode', () => {
       'Ctrl-] Ctrl-], then r reboots it, p powers it off, d leaves it running.\n',
   );
   assert.match(startBanner({ ...facts, detachable: false }), /reboots it, p powers it off\.\n$/);
+  assert.equal(startBanner({ ...facts, keys: false }), 'Starting machine debian from /srv/debian.raw.\n');
   assert.match(startBanner({ ...facts, mode: 'native' }), /\nPress Ctrl-a x to end QEMU, Ctrl-a c /);
   assert.equal(startBanner({ ...facts, mode: 'read-only', source: null }), 'Starting machine debian.\n');
   assert.equal(startBanner({ ...facts, mode: 'headless', source: null }), 'Starting machine debian.\n');

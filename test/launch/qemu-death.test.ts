@@ -30,6 +30,14 @@ test('a daemon that follows QEMU is not the cause', async () => {
   }
 });
 
+test('a port that is taken is told with what to do', async () => {
+  const words = "-netdev {}: Could not set up host forwarding rule 'tcp:127.0.0.1:2222-:22'";
+  const error = await startFailure(lost, qemu(words), [], never);
+  assert.ok(error instanceof QemuError);
+  assert.match(error.message, /exit status 1: .*'tcp:127\.0\.0\.1:2222-:22'$/);
+  assert.match(error.hint ?? '', /choose another one with --port=\.$/);
+});
+
 test('a TPM state that swtpm cannot read', async () => {
   const error = await startFailure(
     lost,

@@ -150,7 +150,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       ['--load-credential=a:nothing'],
       /^--load-credential=a:nothing names no credential of this host\. Looked/,
     ],
-    [['--load-credential=a:@/nothing'], /^--load-credential=a:@\/nothing cannot be read: ENOENT/],
+    [['--load-credential=a:@/nothing'], /^--load-credential=a:@\/nothing does not exist\./],
     [['--load-credential=a:@/loop'], /^--load-credential=a:@\/loop cannot be read: ELOOP/],
     [['--load-credential=a:@/dir'], /^--load-credential=a:@\/dir is neither a file nor a socket/],
     [['--load-credential=a:@/fifo'], /^--load-credential=a:@\/fifo is neither a file nor a socket/],

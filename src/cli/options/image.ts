@@ -13,7 +13,7 @@ export const imageOptions: readonly Option[] = [
     help: 'Boot this disk image or block device',
     man: [
       'The disk that the machine boots from: a regular file or a block device. The guest sees it as a virtio-blk disk unless `--image-disk-type=` says otherwise, and writes to it. A relative path starts from the working directory; an empty value takes an earlier one back.',
-      'There is no default: without an image `--linux=` names what to boot. While a machine runs, its image is locked, so that a second machine cannot write to it at the same time.',
+      'There is no default: without an image `--directory=`, `--linux=` or `--machine=` names what to boot. While a machine runs, its image is locked, so that a second machine cannot write to it at the same time.',
       '    vmspawn --image=debian.raw',
     ],
     key: 'Image',

@@ -104,8 +104,9 @@ export async function findMachine(
     const running = candidates[states.indexOf('running')];
     if (running !== undefined) return running;
     if (!states.includes('starting') || performance.now() > end) {
+      const others = listed(await runningMachines(whose, environment));
       throw new MachineError(
-        `No machine ${name} is running`,
+        `No machine ${name} is running${others === '' ? '' : `, but ${others}`}`,
         states.includes('not-ours') ? { hint: 'Those of the system are for root only.' } : {},
       );
     }
@@ -119,8 +120,11 @@ function onlyMachine(found: readonly FoundMachine[]): FoundMachine {
   const [only, ...more] = found;
   if (only === undefined) throw new MachineError('No machine is running');
   if (more.length === 0) return only;
-  const list = found.map(({ name, whose }) => (whose === 'user' ? `${name} (user)` : name)).join(', ');
-  throw new UsageError(`More than one machine is running: ${list}`, { hint: 'Name one of them.' });
+  throw new UsageError(`More than one machine is running: ${listed(found)}`, { hint: 'Name one of them.' });
+}
+
+function listed(machines: readonly FoundMachine[]): string {
+  return machines.map(({ name, whose }) => (whose === 'user' ? `${name} (user)` : name)).join(', ');
 }
 
 async function stateOf(machine: FoundMachine): Promise<'running' | 'starting' | 'not-ours' | 'none'> {

@@ -10,6 +10,9 @@ import { openOverlay } from './overlay.ts';
 /** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
 const initrdAlignment = 4;
 
+/** Bytes of the largest flash that QEMU has, that of the machine type virt. */
+const flashLimit = 64 * 1024 ** 2;
+
 type SocketPurpose = (PlannedDescriptor & { kind: 'socketpair' })['purpose'];
 
 /** What was opened for QEMU, and our ends of the socket pairs. */
@@ -161,9 +164,25 @@ function openVsock({ path, cid }: PlannedDescriptor & { kind: 'vsock' }): number
 
 function copyOf(path: string): number {
   try {
-    return createMemfd(`vmspawn:${path}`.slice(0, 200), readFileSync(path));
+    return createMemfd('vmspawn:copy', readFlash(path));
   } catch (error) {
-    throw new FileError(`${path} cannot be copied`, { cause: error });
+    throw new FileError(`The NVRAM template ${path} cannot be read`, {
+      cause: error,
+      hint: 'Name another file with --efi-nvram-template=.',
+    });
+  }
+}
+
+/** The user may have named anything: a FIFO must not stop us, and a device has no end. */
+function readFlash(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const status = fstatSync(fd);
+    if (!status.isFile()) throw new Error('It is no regular file');
+    if (status.size > flashLimit) throw new Error(`It has ${status.size} bytes, more than any flash`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

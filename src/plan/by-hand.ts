@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { swtpmSetupWords, unfinishedState } from '../auxiliary/swtpm-setup.ts';
+import { printable } from '../errors.ts';
 import { renderArguments } from '../qemu/arguments.ts';
 import type { Chardev, Netdev, QemuConfiguration } from '../qemu/configuration.ts';
 import { quoteWord, renderShell } from '../qemu/shell.ts';
@@ -30,7 +31,7 @@ function header(plan: Plan, qmpSocket: string): string {
     '# Not in here: locks, the shutdown ladder, sandboxed daemons, clean-up after a crash.',
     `# Power it off:  printf '%s\\n' '{"execute":"qmp_capabilities"}' '{"execute":"system_powerdown"}' |`,
     `#                    socat - UNIX-CONNECT:${qmpSocket}`,
-    ...plan.notices.map((notice) => `# ${notice.level}: ${notice.text.replaceAll('\n', ' ')}`),
+    ...plan.notices.map((notice) => `# ${notice.level}: ${printable(notice.text)}`),
     'set -eu',
     '',
   ];
@@ -87,7 +88,7 @@ function daemon(auxiliary: PlannedAuxiliary): string {
   );
   const path = quoteWord(socket.path);
   return [
-    `# ${auxiliary.description}`,
+    `# ${printable(auxiliary.description)}`,
     `(cd ${quoteWord(workingDirectory)} && exec ${renderShell([binary, ...words])}) &`,
     `until [ -S ${path} ]; do kill -0 $! ; sleep 0.05; done`,
     '',
@@ -148,7 +149,7 @@ function memory(descriptor: PlannedDescriptor & { kind: 'memory' }, runtimeDirec
   const encode = encoding === 'base64' ? ' | base64 -w0' : '';
   const before = prefix === '' ? '' : `printf %s ${quoteWord(prefix)}; `;
   return [
-    `# ${what.replaceAll('\n', ' ')}`,
+    `# ${printable(what)}`,
     ...(isSecret(source) ? [`: "\${${variable}:?Set it to the value, which is left out here}"`] : []),
     `{ ${before}${writeValue(source, variable)}${encode}; } >${file}`,
     `exec ${target}<${file}`,

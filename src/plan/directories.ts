@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HostError, UsageError } from '../errors.ts';
+import { HostError, printable, UsageError } from '../errors.ts';
 import type { HostFacts, IdRange, QemuFacts, SharingFacts, VirtiofsdFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
@@ -54,7 +54,7 @@ export function planDirectories(
     });
     return {
       name,
-      description: `directory ${share.path}`,
+      description: `directory ${printable(share.path)}`,
       ...virtiofsdCommand(sharing, daemon, share),
       workingDirectory: '/',
       socket: { kind: 'listening', path: socket },
@@ -72,7 +72,7 @@ export function planDirectories(
     };
     auxiliaries.push({
       ...add(rootTag, 'virtiofsd-root', share),
-      description: `directory ${tree.path}`,
+      description: `directory ${printable(tree.path)}`,
       shutdownTimeout: Math.min(rootlessTimeout, settings.shutdownTimeout ?? Number.POSITIVE_INFINITY),
     });
   }

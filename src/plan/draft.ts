@@ -53,6 +53,18 @@ export class Draft {
     this.credentials.push(credential);
   }
 
+  /** Text for a credential that the user may have given, too: then it comes behind the user's, on lines of its own. */
+  addToCredential(name: string, text: string): void {
+    const index = this.credentials.findIndex((credential) => credential.name === name);
+    const users = this.credentials[index];
+    if (users === undefined) this.credential({ name, source: { kind: 'text', text } });
+    else {
+      // The user's last line may have no end.
+      const parts = [users.source, { kind: 'text', text: `\n${text}` }] as const;
+      this.credentials[index] = { name, source: { kind: 'joined', parts } };
+    }
+  }
+
   /** Gives `descriptor` the next free number in QEMU. */
   descriptor(descriptor: NewDescriptor): number {
     const target = this.#nextDescriptor++;

@@ -68,7 +68,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const treeCopy = planTreeCopy(settings, facts, draft);
   const directories = planDirectories(settings, facts, qemu, runtimeDirectory, treeCopy, draft, pci);
   addUserCredentials(settings, facts, draft);
-  if (draft.guestMounts.length > 0) addGuestMounts(draft);
+  if (draft.guestMounts.length > 0) draft.addToCredential('fstab.extra', renderFstab(draft.guestMounts));
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
 
   const uuid = settings.uuid ?? machineUuid(facts);
@@ -169,20 +169,6 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     readiness,
     sshKey,
   };
-}
-
-/** --bind= reaches the guest as lines of its fstab, after those that the user gives it. */
-function addGuestMounts(draft: Draft): void {
-  const name = 'fstab.extra';
-  const lines = renderFstab(draft.guestMounts);
-  const index = draft.credentials.findIndex((credential) => credential.name === name);
-  const users = draft.credentials[index];
-  if (users === undefined) draft.credential({ name, source: { kind: 'text', text: lines } });
-  else {
-    // The user's last line may have no end.
-    const parts = [users.source, { kind: 'text', text: `\n${lines}` }] as const;
-    draft.credentials[index] = { name, source: { kind: 'joined', parts } };
-  }
 }
 
 function requireQemu(facts: HostFacts): QemuFacts {

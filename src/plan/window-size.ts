@@ -39,8 +39,5 @@ export function planWindowSize(terminal: string, draft: Draft): void {
     name: `systemd.extra-unit.${unit}`,
     source: { kind: 'text', text: unitText(terminal) },
   });
-  draft.credential({
-    name: 'systemd.unit-dropin.getty.target',
-    source: { kind: 'text', text: `[Unit]\nWants=${unit}\n` },
-  });
+  draft.addToCredential('systemd.unit-dropin.getty.target', `[Unit]\nWants=${unit}\n`);
 }

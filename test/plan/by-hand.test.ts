@@ -7,7 +7,7 @@ import { renderScript } from '../../src/plan/by-hand.ts';
 import { planAsJson } from '../../src/plan/json.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import { temporaryDirectory } from '../guests.ts';
-import { debian12, settings } from './hosts.ts';
+import { copiedTree, daemonC, debian12, forky, settings } from './hosts.ts';
 
 const value = "it's $secret\n";
 const base64 = Buffer.from(value).toString('base64');
@@ -78,4 +78,32 @@ test('a dry run shows no secret, and its script makes the same credentials from 
   // The SSH key is made by a run only.
   const key = numberOf('Credential ssh.authorized_keys.root');
   assert.ok(!script.includes(`/proc/self/fd/${key}\n`) && !script.includes(`/proc/self/fd/${key} `));
+});
+
+test('what the user names stays within the words and comments of the script', () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, "it's\ntouch injected; $(touch injected)");
+  const plan = makePlan(
+    settings({
+      directory: path,
+      ephemeral: true,
+      binds: [{ source: path, target: '/x', readOnly: true }],
+      linux: '/boot/vmlinuz',
+      credentials: [{ name: 'load', source: { kind: 'load', path }, fromFile: false }],
+    }),
+    {
+      ...forky,
+      tree: { ...copiedTree, path },
+      binds: [{ path, identity: '1:2', uid: 0 }],
+      sharing: { virtiofsd: daemonC, unshare: '/usr/bin/unshare', user: null },
+      loadedCredentials: [{ name: 'load', kind: 'file', path, size: 1 }],
+    },
+    'web',
+  );
+  const script = renderScript(plan);
+  execFileSync('bash', ['-n'], { input: script });
+  // Quoted, a line feed is `\\n`: what begins a line is a command of the script's own.
+  assert.doesNotMatch(script, /^touch/m);
+  assert.match(script, /^# directory .*it's\\x0atouch/m);
+  for (const { description } of plan.auxiliaries) assert.doesNotMatch(description, /\n/);
 });

@@ -297,6 +297,23 @@ const cases: { readonly [name: string]: Case } = {
       },
     ],
   }),
+  'own-dropin': {
+    host: {
+      ...debian12,
+      loadedCredentials: [
+        { name: 'systemd.unit-dropin.multi-user.target', kind: 'file', path: '/etc/dropin', size: 20 },
+      ],
+    },
+    settings: {
+      credentials: [
+        {
+          name: 'systemd.unit-dropin.multi-user.target',
+          fromFile: false,
+          source: { kind: 'load', path: '/etc/dropin' },
+        },
+      ],
+    },
+  },
   'bind-no-daemon': sharing(hosts.noDaemon, null, { binds: hosts.twoBinds }),
   'bind-no-device': {
     host: { ...debian12, binds: [hosts.directory], qemu: { ...qemuOf(debian12), devices: [] } },

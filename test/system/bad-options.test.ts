@@ -159,7 +159,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       ['--load-credential=a:/proc/self/mem'],
       /^Credential a \(--load-credential=\) cannot be read from \/proc/,
     ],
-    [['--load-credential=a:@/large'], /209\d{4} bytes in sum.* Give less with .*--load-credential=/],
+    [['--load-credential=a:@/large'], /20\d{5} bytes in sum.* Give less with .*--load-credential=/],
     [['--load-credential=a:@/a\nb'], /^--load-credential=a:@\/a\\x0ab cannot be read/],
   ],
   smbios11: [
@@ -229,6 +229,18 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     ],
   ],
   'efi-nvram-template': [
+    ...['fifo', 'dir'].map(
+      (name): Case => [
+        [...uefi, '--efi-nvram-state=no', `--efi-nvram-template=@/${name}`],
+        new RegExp(
+          `^The NVRAM template @/${name} cannot be read: It is no regular file\\. .*--efi-nvram-template=`,
+        ),
+      ],
+    ),
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=/dev/zero'],
+      /^The NVRAM template \/dev\/zero cannot be read: It is no regular file/,
+    ],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/nothing'], /^The NVRAM template .*ENOENT/],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/dir'], /^The NVRAM template .*no regular/],
     [
@@ -289,6 +301,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
   'shutdown-timeout': [[['--shutdown-timeout=soon'], /^--shutdown-timeout=soon /]],
   'no-ask-password': noArgument('no-ask-password'),
   'no-pager': noArgument('no-pager'),
+  detach: [...noArgument('detach'), [['--detach', '--console=native'], /^--detach .*--console=native/]],
   'dry-run': words('dry-run', 'xml'),
   'qemu-arg': [[['--qemu-arg'], /^Option --qemu-arg needs an argument/]],
   'clean-up': noArgument('clean-up'),

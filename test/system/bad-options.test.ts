@@ -301,7 +301,6 @@ const cases: { readonly [option: string]: readonly Case[] } = {
   'shutdown-timeout': [[['--shutdown-timeout=soon'], /^--shutdown-timeout=soon /]],
   'no-ask-password': noArgument('no-ask-password'),
   'no-pager': noArgument('no-pager'),
-  detach: [...noArgument('detach'), [['--detach', '--console=native'], /^--detach .*--console=native/]],
   'dry-run': words('dry-run', 'xml'),
   'qemu-arg': [[['--qemu-arg'], /^Option --qemu-arg needs an argument/]],
   'clean-up': noArgument('clean-up'),

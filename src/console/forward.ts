@@ -23,6 +23,8 @@ export type ForwardEnd =
 export interface ForwardOptions {
   /** The guest's console. Stays the caller's; it is read from and written to until disposal. */
   readonly console: Duplex;
+  /** How many bytes of it, at first, were written before; nobody waits for the terminal's answers to them. 0 unless told. */
+  readonly history?: number;
   /** Told the size of the window that shows the console, at first and when it changes. */
   readonly onSize?: (size: { readonly rows: number; readonly columns: number }) => void;
   /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
@@ -40,12 +42,14 @@ export interface ForwardOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds that disposal waits until all that the guest wrote is out. */
   readonly drainTimeout?: number;
+  /** Milliseconds that a terminal has to tell its background. */
+  readonly answerTime?: number;
 }
 
 const READ_SIZE = 16 * 1024;
 /** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
 const INPUT_LIMIT = 1024 * 1024;
-/** Milliseconds that a terminal has to tell its background; one at the other end of the world may answer later. */
+/** One at the other end of the world may answer later. */
 const ANSWER_TIME = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
@@ -73,6 +77,7 @@ class Forwarder implements Owned {
   /** Takes the terminal's answers out of what is typed. */
   #answer: BackgroundAnswer | null = null;
   #asking: NodeJS.Timeout | undefined;
+  #asked = 0;
   #terminalInput = false;
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
@@ -80,12 +85,16 @@ class Forwarder implements Owned {
   #lastByte = 0x0a;
   #consoleOver = false;
   #ended = false;
+  #leaving = false;
+  /** How many bytes of before are still to come. */
+  #past: number;
   #wake: () => void = () => {};
   #disposal: Promise<void> | undefined;
 
   constructor(options: ForwardOptions) {
     this.#options = options;
     this.#console = options.console;
+    this.#past = options.history ?? 0;
     const { input, output, mode } = options;
     try {
       try {
@@ -133,12 +142,17 @@ class Forwarder implements Owned {
       const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
       this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end}`);
     };
+    const afterResume = () => {
+      if (this.#screen !== null)
+        this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+    };
+    const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
     const rawInput = this.#terminalInput ? input : null;
     const toTerminal = this.#output?.isTerminal === true;
     const same = toTerminal && rawInput !== null && fstatSync(rawInput).rdev === fstatSync(output).rdev;
-    if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? { beforeRestore } : {}));
-    if (toTerminal && !same) this.#stack.use(enterRawOutputMode(output, { beforeRestore }));
+    if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? shows : {}));
+    if (toTerminal && !same) this.#stack.use(enterRawOutputMode(output, shows));
   }
 
   #listen(): void {
@@ -169,14 +183,24 @@ class Forwarder implements Owned {
     if (source.destroyed || source.readableEnded) onOver();
   }
 
+  get #answerTime(): number {
+    return this.#options.answerTime ?? ANSWER_TIME;
+  }
+
   get #look(): Look {
     return this.#options.look ?? plainLook;
   }
 
   #ask(): void {
     this.#answer = new BackgroundAnswer();
+    this.#console.pause();
     this.#output?.write(Buffer.from(backgroundQuery));
-    this.#asking = setTimeout(() => this.#begin(null), ANSWER_TIME);
+    this.#asked = performance.now();
+    this.#asking = setTimeout(() => {
+      this.#begin(null);
+      // A lone ESC was a key.
+      if (this.#answer !== null) this.#type(this.#answer.flush());
+    }, this.#answerTime);
   }
 
   /** From now on the guest is shown. */
@@ -184,7 +208,7 @@ class Forwarder implements Owned {
     clearTimeout(this.#asking);
     this.#asking = undefined;
     if (this.#output?.isTerminal) {
-      const mode = this.#terminalInput ? 'interactive' : 'read-only';
+      const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
       this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
@@ -196,8 +220,22 @@ class Forwarder implements Owned {
     this.#received += chunk.length;
     this.#lastByte = chunk.at(-1) ?? this.#lastByte;
     if (this.#output === null) return;
+    const past = this.#past;
+    if (past > 0 && this.#screen !== null) {
+      this.#past = Math.max(0, past - chunk.length);
+      this.#show(chunk.subarray(0, past));
+      if (this.#past === 0) this.#screen.mode = this.#mode;
+      if (chunk.length > past) this.#show(chunk.subarray(past));
+    } else this.#show(chunk);
+  }
+
+  #show(chunk: Buffer): void {
     const shown = this.#screen === null ? chunk : this.#screen.push(chunk);
-    if (shown.length > 0 && !this.#output.write(shown)) this.#console.pause();
+    if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
+  }
+
+  get #mode(): 'interactive' | 'read-only' {
+    return this.#terminalInput && !this.#leaving ? 'interactive' : 'read-only';
   }
 
   #onDrain(): void {
@@ -246,7 +284,10 @@ class Forwarder implements Owned {
     const answer = this.#answer;
     if (answer === null) return chunk;
     const typed = answer.push(chunk);
-    if (answer.complete) this.#answer = null;
+    if (answer.complete) {
+      this.#answer = null;
+      this.#wake();
+    }
     if (this.#asking !== undefined) {
       if (!answer.complete && answer.colour === null) return typed;
       this.#begin(answer.colour === null ? null : tintFor(answer.colour));
@@ -286,14 +327,28 @@ class Forwarder implements Owned {
   async #dispose(): Promise<void> {
     // The owner is leaving by itself: nothing is reported from here on.
     this.#ended = true;
+    this.#leaving = true;
     this.#input?.readiness.stop();
     if (this.#asking !== undefined) this.#begin(null);
-    this.#screen?.stopAnswers();
+    if (this.#screen !== null) this.#screen.mode = this.#mode;
     try {
+      await this.#takeAnswer();
       await this.#drain();
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }
+  }
+
+  /** An answer that is still under way would be typed into the user's shell. */
+  async #takeAnswer(): Promise<void> {
+    const deadline = this.#asked + this.#answerTime;
+    for (;;) {
+      const left = deadline - performance.now();
+      if (this.#answer === null || left <= 0) break;
+      this.#input?.readiness.start();
+      await this.#pause(left);
+    }
+    this.#input?.readiness.stop();
   }
 
   /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */

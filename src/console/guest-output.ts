@@ -1,14 +1,14 @@
 import { EscapeParser } from './escape-parser.ts';
 import type { EscapeSink, Sequence } from './escape-sequence.ts';
 import { PrivateModes } from './private-modes.ts';
-import { TerminalFilter } from './terminal-filter.ts';
+import { type FilterMode, TerminalFilter } from './terminal-filter.ts';
 import type { Reach } from './terminal-reach.ts';
 import { Tint } from './tint.ts';
 
 export interface GuestOutputOptions {
   /** Parameters of the SGR sequence that sets the background; null for no tint. */
   readonly tint: string | null;
-  readonly mode: 'interactive' | 'read-only';
+  readonly mode: FilterMode;
   readonly allow: ReadonlySet<Reach>;
 }
 
@@ -59,14 +59,19 @@ export class GuestOutput implements EscapeSink {
     return result;
   }
 
-  /** From here on nothing goes by that makes the terminal answer: nobody is left who would take the answer. */
-  stopAnswers(): void {
-    this.#filter.mode = 'read-only';
+  /** Who is there changes: when all of before was shown, and when nobody is left who would take the terminal's answers. */
+  set mode(mode: FilterMode) {
+    this.#filter.mode = mode;
   }
 
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */
   end(): string {
     return `${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
+  }
+
+  /** What to write after `end` when the guest is shown once more; of the screen only what the guest writes from now on comes back. */
+  again(): string {
+    return `${this.#modes.again()}${this.start()}`;
   }
 
   sequence(sequence: Sequence): void {

@@ -27,8 +27,17 @@ export interface HubOptions {
 /** A boot of Debian says 60 KiB. What a reader has not taken is kept longer than what all have seen. */
 const defaultLimits: HistoryLimits = { history: 1024 * 1024, backlog: 8 * 1024 * 1024 };
 
-/** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
+/** How much input is kept for a guest that does not read, of writers who have lost the right to write meanwhile. */
 const inputLimit = 1024 * 1024;
+
+/** Pieces in a row, without input between them, that go to the readers one by one. Later ones do together: */
+const burstLimit = 8;
+/** for so many milliseconds at most, */
+const gatherTime = 5;
+/** or so many bytes. */
+const gatherSize = 32 * 1024;
+/** Milliseconds of silence that end a row. */
+const silence = 20;
 
 /** How far behind the slowest reader may be before a patient console is held back. */
 const paceLimit = 1024 * 1024;
@@ -40,7 +49,8 @@ const blockedTime = 1_000;
  * any number of readers see it at their own pace, and come and go. Not reading would lose it: QEMU throws away what a
  * virtio console's other end does not take (hw/char/virtio-console.c; the guest's driver would hold a lock while it waits).
  * A serial port is patient: it is held back for a reader who is slow, though not for one who is blocked.
- * One of the readers at a time may write.
+ * One of the readers at a time may write. A guest writes in pieces of some 16 bytes: while it goes on and on, they are gathered, so
+ * that readers are not woken for each.
  */
 export class ConsoleHub {
   readonly #console: Duplex;
@@ -48,11 +58,21 @@ export class ConsoleHub {
   readonly #history: ConsoleHistory;
   readonly #views = new Set<ConsoleView>();
   #writer: ConsoleView | null = null;
+  /** From whom the right to write was stolen and who are still there, the latest last. */
+  #robbed: ConsoleView[] = [];
+  /** Writers whose input the guest has not taken yet. */
+  #waiting: (() => void)[] = [];
   #size: WindowSize | null = null;
   #over = false;
   #held: NodeJS.Timeout | undefined;
   /** Where a reader stands who takes nothing. */
   #blocked = -1;
+  #gathering: NodeJS.Timeout | undefined;
+  /** Pieces in a row so far, and when the last of them came. */
+  #burst = 0;
+  #latest = 0;
+  /** Offset of what the readers were not woken for. */
+  #told = 0;
 
   /** Takes `console` over. */
   constructor(console: Duplex, options: HubOptions = {}) {
@@ -63,6 +83,7 @@ export class ConsoleHub {
     console.on('data', (chunk: Buffer) => this.#onData(chunk));
     // Stays: a connection that is reset later on must not end the process.
     console.on('end', over).on('close', over).on('error', over);
+    console.on('drain', () => this.#letWrite());
   }
 
   /** The guest's side is gone: nothing will be added. */
@@ -87,8 +108,8 @@ export class ConsoleHub {
 
   /**
    * A way to read, and to write where `write` says so: `no`; `ask`, which throws ConsoleBusyError when somebody else
-   * writes; `steal`, which takes it away from them (their view gets 'stolen' and reads on). What a view without the right
-   * to write is given is thrown away. The view ends with the console; destroying it leaves the console as it is.
+   * writes; `steal`, which takes it away from them (their view gets 'stolen' and reads on, and 'returned' when the thief
+   * has gone). What a view without the right to write is given is thrown away; who has it waits for the guest to read. The view ends with the console; destroying it leaves the console as it is.
    */
   open(options: ViewOptions): ConsoleView {
     const { write } = options;
@@ -97,7 +118,7 @@ export class ConsoleHub {
       {
         history: this.#history,
         over: () => this.#over,
-        input: (from, chunk) => this.#input(from, chunk),
+        input: (from, chunk, done) => this.#input(from, chunk, done),
         setSize: (from, size) => this.#setSize(from, size),
         advanced: () => this.#onAdvance(),
         closed: (from) => this.#closed(from),
@@ -108,6 +129,7 @@ export class ConsoleHub {
     if (write !== 'no') {
       const before = this.#writer;
       this.#writer = view;
+      if (before !== null) this.#robbed.push(before);
       before?.emit('stolen');
     }
     return view;
@@ -125,9 +147,24 @@ export class ConsoleHub {
 
   #onData(chunk: Buffer): void {
     this.#history.add(chunk, this.#slowest());
-    for (const view of this.#views) view.wake();
+    this.#tell();
     const slowest = this.#slowest();
     if (this.#options.patient && this.#history.end - slowest > paceLimit) this.#hold(slowest);
+  }
+
+  #tell(): void {
+    const now = performance.now();
+    this.#burst = now - this.#latest > silence ? 1 : this.#burst + 1;
+    this.#latest = now;
+    if (this.#burst <= burstLimit || this.#history.end - this.#told >= gatherSize) this.#wake();
+    else this.#gathering ??= setTimeout(() => this.#wake(), gatherTime);
+  }
+
+  #wake(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    this.#told = this.#history.end;
+    for (const view of this.#views) view.wake();
   }
 
   /** Offset of what the last of the readers takes next. */
@@ -161,13 +198,23 @@ export class ConsoleHub {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#held);
-    for (const view of this.#views) view.wake();
+    this.#wake();
+    this.#letWrite();
   }
 
-  #input(view: ConsoleView, chunk: Uint8Array): void {
-    if (this.#writer !== view || this.#over || !this.#console.writable) return;
-    if (this.#console.writableLength + chunk.length > inputLimit) return;
-    this.#console.write(chunk);
+  #input(view: ConsoleView, chunk: Uint8Array, done: () => void): void {
+    this.#burst = 0;
+    const thrownAway =
+      this.#writer !== view ||
+      this.#over ||
+      !this.#console.writable ||
+      this.#console.writableLength + chunk.length > inputLimit;
+    if (thrownAway || this.#console.write(chunk)) done();
+    else this.#waiting.push(done);
+  }
+
+  #letWrite(): void {
+    for (const done of this.#waiting.splice(0)) done();
   }
 
   #setSize(view: ConsoleView, size: WindowSize): void {
@@ -179,6 +226,9 @@ export class ConsoleHub {
   #closed(view: ConsoleView): void {
     this.#views.delete(view);
     this.#onAdvance();
-    if (this.#writer === view) this.#writer = null;
+    this.#robbed = this.#robbed.filter((other) => other !== view);
+    if (this.#writer !== view) return;
+    this.#writer = this.#robbed.pop() ?? null;
+    this.#writer?.emit('returned');
   }
 }

@@ -58,6 +58,11 @@ export class PrivateModes {
     }
   }
 
+  /** What brings the terminal from rest back to where the guest had it. */
+  again(): string {
+    return [...this.#changed].map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'l' : 'h'}`).join('');
+  }
+
   /**
    * What brings the terminal back to rest: the changed modes in reverse (the alternate screen is left first, because
    * the cursor's state is kept with it), a soft reset, plain characters, wrap around, the cursor shown. It moves no

@@ -10,8 +10,14 @@ import {
   windowRules,
 } from './terminal-reach.ts';
 
+/**
+ * Who is there: `interactive`, somebody who types; `read-only`, nobody. `replay`: somebody, but what is shown is of before, and
+ * nobody waits for an answer to it.
+ */
+export type FilterMode = 'interactive' | 'replay' | 'read-only';
+
 export interface TerminalFilterOptions {
-  readonly mode: 'interactive' | 'read-only';
+  readonly mode: FilterMode;
   readonly allow: ReadonlySet<Reach>;
 }
 
@@ -30,7 +36,7 @@ const STACK_LIMIT = 16;
  * outside of its part of the screen, or make the terminal type something that nobody passes on to it.
  */
 export class TerminalFilter {
-  mode: 'interactive' | 'read-only';
+  mode: FilterMode;
   readonly #allow: ReadonlySet<Reach>;
   #titles = 0;
   #keyboards = 0;
@@ -52,6 +58,7 @@ export class TerminalFilter {
         return rule === 'own' ? this.#ownCsi(sequence) : this.#verdict(rule);
       }
       case 'escape':
+        if (sequence.final === 0x3d && this.mode === 'replay') return 'pass'; // DECKPAM, a mode of the keyboard
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
         return this.#osc(sequence);
@@ -103,7 +110,7 @@ export class TerminalFilter {
     const { final, prefix } = sequence;
     if (final === 0x68 || final === 0x6c) return this.#modes(sequence);
     if (final === 0x74) return this.#window(body(sequence));
-    if (this.mode !== 'interactive') return 'drop';
+    if (this.mode === 'read-only') return 'drop';
     if (final === 0x75) return this.#keyboard(prefix, body(sequence));
     this.#modifiersSet = true;
     return 'pass';
@@ -115,7 +122,10 @@ export class TerminalFilter {
     const rules = sequence.prefix === 0 ? ansiModeRules : privateModeRules;
     const all = body(sequence).split(';');
     // Leading zeros are none to the terminal.
-    const kept = all.filter((mode) => this.#permits(rules.get(String(Number(mode))) ?? 'pass'));
+    const kept = all.filter((mode) => {
+      const rule = rules.get(String(Number(mode))) ?? 'pass';
+      return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay');
+    });
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
     if (kept.length === all.length) return 'pass';
     const prefix = sequence.prefix === 0 ? '' : '?';

@@ -17,10 +17,12 @@ export interface TerminalMode extends Disposable, AsyncDisposable {
 export interface TerminalModeOptions {
   /** Called right before the modes are put back, on every way out: must be quick and synchronous. May throw. */
   readonly beforeRestore?: () => void;
+  /** Called when the terminal is in its mode again after a stop (SIGTSTP and SIGCONT). May throw. */
+  readonly afterResume?: () => void;
 }
 
 /** Modes to put back, the latest last. Process-wide, because the signals and 'exit' are. */
-const held: { apply(): void; restore(): void }[] = [];
+const held: { resume(): void; restore(): void }[] = [];
 
 /** These end a process unless somebody handles them. SIGABRT cannot be handled from within, nor SIGKILL at all. */
 const fatalSignals = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
@@ -60,7 +62,7 @@ export function lineEnd(): '\n' | '\r\n' {
 function hold(
   fd: number,
   change: ((modes: TerminalModes) => TerminalModes) | null,
-  { beforeRestore }: TerminalModeOptions,
+  { beforeRestore, afterResume }: TerminalModeOptions,
   { onlyInForeground = false } = {},
 ): TerminalMode {
   // A background job waits for the foreground before it looks: until then the modes are those of the shell's prompt.
@@ -77,6 +79,11 @@ function hold(
       if (change === null || (onlyInForeground && !inForeground(terminal))) return;
       setTerminalModes(terminal, change(modes));
       active = true;
+    },
+    resume() {
+      const before = active;
+      entry.apply();
+      if (active && !before) afterResume?.();
     },
     restore() {
       if (!disposed && active) attempt(() => beforeRestore?.());
@@ -151,7 +158,7 @@ function onStop(): void {
 }
 
 function onContinue(): void {
-  for (const entry of held) attempt(() => entry.apply());
+  for (const entry of held) attempt(() => entry.resume());
 }
 
 function listen(): void {

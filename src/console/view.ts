@@ -20,7 +20,8 @@ export interface Viewed {
   readonly history: ConsoleHistory;
   /** The guest's side is gone: nothing will be added. */
   over(): boolean;
-  input(view: ConsoleView, chunk: Uint8Array): void;
+  /** `done` is called when the guest may be given more. */
+  input(view: ConsoleView, chunk: Uint8Array, done: () => void): void;
   setSize(view: ConsoleView, size: WindowSize): void;
   /** Something was taken. */
   advanced(): void;
@@ -29,7 +30,7 @@ export interface Viewed {
 
 /**
  * One reader's way to a console, an ordinary duplex stream. Emits 'stolen' when somebody else has taken the right to
- * write, and 'lost' with a number of bytes when that many were dropped before they were taken.
+ * write, 'returned' when they have left it, and 'lost' with a number of bytes when that many were dropped before they were taken.
  */
 export class ConsoleView extends Duplex {
   readonly #viewed: Viewed;
@@ -102,8 +103,7 @@ export class ConsoleView extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    this.#viewed.input(this, chunk);
-    callback();
+    this.#viewed.input(this, chunk, callback);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -34,7 +34,9 @@ method Attach(
   columns: ?int
 ) -> (
   # Whether the caller may write
-  writer: bool
+  writer: bool,
+  # How many bytes of what the console showed before come first
+  history: int
 )
 
 # Sends the output that is kept, as it is, and what comes later if it is to follow. To be called with 'upgrade'; the
@@ -102,7 +104,8 @@ export class ConsoleInterface implements Owned {
     });
     try {
       if (size !== null) view.setSize(size);
-      const stream = await call.takeOver({ writer: write === true });
+      const before = hub.history.end - view.position;
+      const stream = await call.takeOver({ writer: write === true, history: before });
       this.#keep(ConsoleSession.attached(stream, view, ended));
     } catch (error) {
       view.destroy();

@@ -74,12 +74,15 @@ export class ConsoleSession implements Owned {
     );
     view.on('stolen', () => session.#send(stolenFrame()));
     const frames = new ClientFrames();
+    // Who writes faster than the guest reads waits.
+    view.on('drain', () => stream.resume());
     stream.on('data', (chunk: Buffer) => {
       try {
         for (const frame of frames.push(chunk)) {
           if (frame.type === 'input') view.write(frame.bytes);
           else view.setSize(frame.size);
         }
+        if (view.writableNeedDrain) stream.pause();
       } catch (error) {
         if (!(error instanceof FramingError)) throw error;
         stream.destroy();

@@ -266,10 +266,10 @@ async function enterQemu(
     channel.listenTo(new DescriptorStream(notifyDescriptor, { allowHalfOpen: false }));
     const consoleDescriptor = descriptors.take('console');
     if (consoleDescriptor !== null) {
-      // What is typed after QEMU has gone must not cost what it wrote before.
       const sizeDescriptor = descriptors.take('window-size');
       const sizePort =
         sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
+      // What is typed after QEMU has gone must not cost what it wrote before.
       console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }), {
         onSize: (size) => sizePort?.tell(size),
         patient: plan.console.terminal !== 'hvc0',

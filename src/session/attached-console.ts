@@ -11,14 +11,17 @@ import { FramingError } from '../sys/framing.ts';
 export class AttachedConsole extends Duplex {
   /** Settles, and never rejects: how the machine has ended, or null when the connection did without a word of that. */
   readonly ended: Promise<MachineEnd | null>;
+  /** How many bytes of what the console showed before come first. */
+  readonly history: number;
   readonly #stream: Duplex;
   #over = false;
   #settle: (end: MachineEnd | null) => void = () => {};
 
   /** Takes the stream over, which is behind the reply to org.vmspawn.Console.Attach. */
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, history = 0) {
     super({ allowHalfOpen: true, readableHighWaterMark: 64 * 1024 });
     this.#stream = stream;
+    this.history = history;
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });

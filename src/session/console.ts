@@ -25,7 +25,9 @@ export interface AttachOptions {
 export async function attachConsole(machine: FoundMachine, options: AttachOptions): Promise<AttachedConsole> {
   const { write, history, size, waiting } = options;
   const parameters = { write: write !== 'no', steal: write === 'steal', history, ...size };
-  return new AttachedConsole(await upgraded(machine, 'Attach', parameters, waiting));
+  const { stream, reply } = await upgraded(machine, 'Attach', parameters, waiting);
+  const before = reply.parameters['history'];
+  return new AttachedConsole(stream, typeof before === 'number' ? before : 0);
 }
 
 /** What a machine's console has shown, as far as it is kept; then what it shows if it is to follow. Throws MachineError. */
@@ -33,7 +35,7 @@ export async function consoleLog(
   machine: FoundMachine,
   { follow, waiting }: { readonly follow: boolean; readonly waiting: () => void },
 ): Promise<Duplex> {
-  return await upgraded(machine, 'Log', { follow }, waiting);
+  return (await upgraded(machine, 'Log', { follow }, waiting)).stream;
 }
 
 /** Calls a method of io.systemd.MachineInstance that takes and gives nothing. Throws MachineError. */
@@ -54,7 +56,7 @@ async function upgraded(
   method: 'Attach' | 'Log',
   parameters: object,
   waiting: () => void,
-): Promise<Duplex> {
+): ReturnType<VarlinkClient['upgrade']> {
   const end = performance.now() + startTimeout;
   for (let told = false; ; ) {
     try {
@@ -73,9 +75,9 @@ async function upgrade(
   { control }: FoundMachine,
   method: 'Attach' | 'Log',
   parameters: object,
-): Promise<Duplex> {
+): ReturnType<VarlinkClient['upgrade']> {
   await using client = await VarlinkClient.connect(control);
-  return (await client.upgrade(`org.vmspawn.Console.${method}`, parameters)).stream;
+  return await client.upgrade(`org.vmspawn.Console.${method}`, parameters);
 }
 
 /** An error of the protocol in words for the user. */

@@ -11,7 +11,7 @@ const set = `\x1b[${tint}m`;
 
 interface Options {
   readonly tint?: string | null;
-  readonly mode?: 'interactive' | 'read-only';
+  readonly mode?: 'interactive' | 'replay' | 'read-only';
   readonly allow?: ReadonlySet<(typeof reaches)[number]>;
 }
 
@@ -71,13 +71,22 @@ test('nothing makes the terminal answer in read-only mode, nor from the end on',
   assert.equal(output(`a${questions}b`), `a${questions}b`);
   assert.equal(output(`a${questions}b`, { mode: 'read-only' }), 'ab');
   const out = guestOutput();
-  out.stopAnswers();
+  out.mode = 'read-only';
   assert.equal(out.push(Buffer.from(`a${questions}b`)).toString(), 'ab');
+});
+
+test('what is shown once more asks nothing, but leaves the keyboard as the guest wants it', () => {
+  const modes = '\x1b[?2004h\x1b[>1u\x1b[?1;1000h\x1b=';
+  const out = guestOutput({ mode: 'replay' });
+  assert.equal(out.push(Buffer.from(`a\x1b[6n\x1b[c${modes}\x1b]11;?\x07b\x1b[6`)).toString(), `a${modes}b`);
+  out.mode = 'interactive';
+  assert.equal(out.push(Buffer.from('n\x1b[c')).toString(), '\x1b[6n\x1b[c');
+  assert.equal(out.again(), '\x1b[?2004h\x1b[?1h\x1b[?1000h');
 });
 
 const options = fc.record({
   tint: fc.constantFrom(null, tint),
-  mode: fc.constantFrom('interactive' as const, 'read-only' as const),
+  mode: fc.constantFrom('interactive' as const, 'replay' as const, 'read-only' as const),
   allow: fc.subarray([...reaches]).map((names) => new Set(names)),
 });
 

@@ -85,11 +85,15 @@ test('one writer; the right to write is asked for, stolen and given back', async
   assert.ok(hub.isWriter(thief) && !hub.isWriter(writer));
   writer.write('b');
   thief.write('c');
+  const returned = once(writer, 'returned');
   thief.destroy();
-  await once(thief, 'close');
-  hub.open({ write: 'ask', from: 'now' }).write('d');
+  await returned;
+  writer.write('d');
+  writer.destroy();
+  await once(writer, 'close');
+  hub.open({ write: 'ask', from: 'now' }).write('e');
   await new Promise(setImmediate);
-  assert.equal(guest.read()?.toString(), 'acd');
+  assert.equal(guest.read()?.toString(), 'acde');
 });
 
 test('the window of whoever writes', () => {
@@ -119,6 +123,46 @@ test('what is typed for a guest that does not read is bounded', () => {
   for (let i = 0; i < 100; i += 1) writer.write(Buffer.alloc(64 * 1024));
   assert.ok(kept + console.writableLength <= 1024 * 1024 + 64 * 1024);
   hub.destroy();
+});
+
+test('who writes faster than the guest reads waits, and nothing is lost', async () => {
+  const { hub, guest } = stage();
+  const writer = hub.open({ write: 'ask', from: 'now' });
+  const text = Array.from({ length: 300 }, (_, index) => String(index).repeat(4000)).join('');
+  let had = '';
+  let waited = 0;
+  guest.on('data', (chunk: Buffer) => {
+    had += chunk;
+    guest.pause();
+    setImmediate(() => guest.resume());
+  });
+  for (let at = 0; at < text.length; at += 10_000) {
+    if (writer.write(text.slice(at, at + 10_000))) continue;
+    waited += 1;
+    await once(writer, 'drain');
+  }
+  while (had.length < text.length) await new Promise(setImmediate);
+  assert.equal(had, text);
+  assert.ok(waited > 0);
+});
+
+test('while a guest goes on and on its pieces are gathered, and what follows input is not', async () => {
+  const { hub, guest, arrived } = stage();
+  const seen: string[] = [];
+  const view = hub.open({ write: 'ask', from: 'now' });
+  view.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+  for (let piece = 1; piece <= 40; piece += 1) {
+    guest.write('x');
+    await arrived(piece);
+  }
+  while (seen.join('').length < 40) await new Promise(setImmediate);
+  assert.ok(seen.length < 40, `${seen.length}`);
+  seen.length = 0;
+  view.write('k');
+  guest.write('k');
+  await arrived(41);
+  await new Promise(setImmediate);
+  assert.equal(seen.join(''), 'k');
 });
 
 test('a console that is reset ends the views', async () => {

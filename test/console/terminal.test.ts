@@ -109,9 +109,11 @@ for (const [way, status] of [
 test('stopped from outside the terminal is as before, continued it is raw again', async () => {
   using scratch = new Scratch();
   const job = `set -m; stty -g >before; grep flags /proc/self/fdinfo/0 >>before
-    '${process.execPath}' '${fixture}' interactive echo 2>errors
+    LOOK=yes '${process.execPath}' '${fixture}' interactive echo 2>errors
     stty -g >stopped; fg >/dev/null; stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
   await using terminal = new Terminal(job, scratch);
+  await terminal.shows('\x1b[c');
+  terminal.write('\x1b]11;rgb:0000/0000/0000\x1b\\\x1b[?6c');
   await terminal.shows('READY');
   const pid = Number((await scratch.line('started'))['started']);
   process.kill(pid, 'SIGTSTP');
@@ -126,6 +128,32 @@ test('stopped from outside the terminal is as before, continued it is raw again'
   await until(() => received().join('') === '0d03', 'raw bytes');
   terminal.write('\x04');
   await terminal.over();
+  assertRestored(scratch);
+  // Title and tint go and come with it.
+  const look = terminal.output.toString('latin1').match(/<on>|<off>|\x1b\[48;2;[0-9;]+m\x1b\[J/g) ?? [];
+  assert.deepEqual(
+    look.map((one) => one.replace(/\x1b.*/, 'tint')),
+    ['<on>', 'tint', '<off>', '<on>', 'tint', '<off>'],
+  );
+});
+
+test('the terminal is asked before anything is shown; an answer that comes at the end is nobody’s input', async () => {
+  using scratch = new Scratch();
+  const job = `stty -g >before; grep flags /proc/self/fdinfo/0 >>before
+    LOOK=yes '${process.execPath}' '${fixture}' interactive echo 2>errors
+    stty -g >after; grep flags /proc/self/fdinfo/0 >>after; read -r line; echo "line=$line"`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('\x1b[c');
+  assert.equal(terminal.output.includes('READY'), false);
+  // It ends by the hotkey while the terminal takes its time.
+  terminal.write('\x1d\x1d\x1d');
+  await scratch.line('end');
+  terminal.write('\x1b]11;rgb:0000/00');
+  terminal.write('00/0000\x1b\\\x1b[?6c');
+  await until(() => scratch.text('after').includes('flags'), 'the end');
+  terminal.write('typed\r');
+  await terminal.over();
+  assert.match(terminal.output.toString('latin1'), /line=typed\r/);
   assertRestored(scratch);
 });
 

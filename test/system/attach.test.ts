@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { spawn } from '@lydell/node-pty';
 import { asset } from '../../src/assets.ts';
@@ -68,6 +69,15 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     busy.stderr,
     /^vmspawnctl: Somebody else writes to the console of machine attach-headless\. Use /,
   );
+
+  // More than is kept for a guest that does not read: it waits.
+  const lines = '0123456789abcde\n'.repeat(90_000);
+  pipe.type('sh');
+  await pipe.seen(/# /);
+  pipe.type(`stty raw -echo; echo go-on | cat; head -c ${lines.length} | md5sum; stty sane; exit`);
+  await pipe.seen(/\ngo-on/);
+  pipe.child.stdin.write(lines);
+  await pipe.seen(new RegExp(createHash('md5').update(lines).digest('hex')));
 
   // The end of a pipe ends the input only.
   pipe.child.stdin.end();

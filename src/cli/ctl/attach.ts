@@ -69,6 +69,7 @@ async function forwarded(
   console.once('stolen', () => leave({ reason: 'stolen' }));
   await using _forward = forwardConsole({
     console,
+    history: console.history,
     onSize: (size) => console.setSize(size),
     look,
     input: readOnly ? null : 0,

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { FileError, HostError, ImageError } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
-import { socketpair } from '../sys/socketpair.ts';
+import { enlargeSendBuffer, socketpair } from '../sys/socketpair.ts';
 import { openTap } from '../sys/tap.ts';
 import { claimGuestCid } from '../sys/vsock.ts';
 import { openOverlay } from './overlay.ts';
@@ -12,6 +12,9 @@ const initrdAlignment = 4;
 
 /** Bytes of the largest flash that QEMU has, that of the machine type virt. */
 const flashLimit = 64 * 1024 ** 2;
+
+/** Bytes, as the kernel counts them, that may wait in the guest's console: some 6000 pieces, 30 ms of a flood. */
+const consoleBuffer = 4 * 1024 * 1024;
 
 type SocketPurpose = (PlannedDescriptor & { kind: 'socketpair' })['purpose'];
 
@@ -72,6 +75,8 @@ export function openDescriptors(
           break;
         case 'socketpair': {
           const [mine, theirs] = socketpair();
+          // QEMU throws away what does not fit, and writes the console in pieces of 16 bytes.
+          if (descriptor.purpose === 'console') enlargeSendBuffer(theirs, consoleBuffer);
           ours.set(descriptor.purpose, keep(mine));
           passed.push({ target: descriptor.target, fd: keep(theirs) });
           break;

@@ -270,10 +270,13 @@ async function enterQemu(
       const sizePort =
         sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
       // What is typed after QEMU has gone must not cost what it wrote before.
-      console = new ConsoleHub(new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true }), {
-        onSize: (size) => sizePort?.tell(size),
-        patient: plan.console.terminal !== 'hvc0',
-      });
+      console = new ConsoleHub(
+        new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true, gather: 10 }),
+        {
+          onSize: (size) => sizePort?.tell(size),
+          patient: plan.console.terminal !== 'hvc0',
+        },
+      );
     }
     await child.handOver(
       {

@@ -4,6 +4,7 @@ import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 import type { Plan } from './plan.ts';
+import { serialBus } from './serial-bus.ts';
 
 /**
  * The guest's console: a virtio console or a serial port on one end of a socket pair, on the terminal itself together with
@@ -46,10 +47,12 @@ export function planConsole(
   }
   if (consoleTransport === 'serial') draft.serials.push('console');
   else {
-    draft.devices.push(
-      { driver: 'virtio-serial-pci', id: 'serial0', ...pci.integrated() },
-      { driver: 'virtconsole', id: 'console0', bus: 'serial0.0', chardev: 'console' },
-    );
+    draft.devices.push(serialBus(pci), {
+      driver: 'virtconsole',
+      id: 'console0',
+      bus: 'serial0.0',
+      chardev: 'console',
+    });
   }
   return {
     mode,

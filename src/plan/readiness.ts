@@ -4,6 +4,7 @@ import { hostCid } from '../sys/vsock.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 import type { PlannedReadiness } from './plan.ts';
+import { serialBus } from './serial-bus.ts';
 import type { PlannedVsock } from './vsock.ts';
 
 /** The virtio-serial port on which a guest tells us how it is; below /dev/virtio-ports in the guest. */
@@ -67,8 +68,7 @@ export function planReadiness(
 ): PlannedReadiness {
   const fd = draft.descriptor({ kind: 'socketpair', purpose: 'notify' });
   draft.chardevs.push({ id: 'notify', backend: 'socket', fd });
-  if (!draft.devices.some(({ id }) => id === 'serial0'))
-    draft.devices.push({ driver: 'virtio-serial-pci', id: 'serial0', ...pci.integrated() });
+  if (!draft.devices.some(({ id }) => id === 'serial0')) draft.devices.push(serialBus(pci));
   draft.devices.push({
     driver: 'virtserialport',
     id: 'notify0',

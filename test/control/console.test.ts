@@ -146,12 +146,16 @@ test('who asks for what somebody has is refused; who steals it gets it, and who 
   first.write('a');
   second.write('b');
   assert.equal(await seen(it.guest, 'b'), 'b');
-  // The connection is all that holds the right.
+  // The connection is all that holds the right, which goes back to who had it and is still there.
   second.destroy();
+  while (it.hub.readers.count > 1) await sleep(1);
+  first.write('c');
+  assert.equal(await seen(it.guest, 'c'), 'c');
+  first.destroy();
   while (it.hub.readers.writer) await sleep(1);
   await using third = await it.attach();
-  third.write('c');
-  assert.equal(await seen(it.guest, 'c'), 'c');
+  third.write('d');
+  assert.equal(await seen(it.guest, 'd'), 'd');
 });
 
 test('a client that does not read holds nobody up, is told what it lost, and ends with the server', async () => {

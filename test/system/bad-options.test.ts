@@ -160,7 +160,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       /^Credential a \(--load-credential=\) cannot be read from \/proc/,
     ],
     [['--load-credential=a:@/large'], /20\d{5} bytes in sum.* Give less with .*--load-credential=/],
-    [['--load-credential=a:@/a\nb'], /^--load-credential=a:@\/a\\x0ab cannot be read/],
+    [['--load-credential=a:@/a\nb'], /^--load-credential=a:@\/a\\x0ab does not exist/],
   ],
   smbios11: [
     [[`--smbios11=${'x'.repeat(70_000)}`], /SMBIOS tables, which have room for 60000.*--smbios11=/],

@@ -77,6 +77,9 @@ class ServiceWatch implements AsyncDisposable {
 
   async start(systemd: SystemdManager, signal?: AbortSignal): Promise<void> {
     const changes = (changed: Record<string, unknown>): void => {
+      // The first end counts: where a connection still waits at its socket, the manager starts the service once more,
+      // and whoever looks then finds nothing of it.
+      if (Number(changed['ExecMainCode'] ?? 0) > 0) this.#settle(endInWords(changed));
       if (changed['ActiveState'] !== 'failed' && changed['ActiveState'] !== 'inactive') return;
       // A bus that goes away meanwhile is another matter: the next look is over a new connection.
       this.look(systemd).catch(() => {});

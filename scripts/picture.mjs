@@ -64,6 +64,7 @@ await seen(/^\d+$/m);
 writeFileSync('man/console.svg', draw(screen()));
 pty.write('vmspawnctl attach debian\r');
 await seen(/Attached to/);
+await new Promise((resolve) => setTimeout(resolve, 3000));
 pty.write('\x1d\x1d\x1d');
 await seen(/has ended/);
 pty.kill();

@@ -36,7 +36,7 @@ const open = new Set<DescriptorStream>();
  * `ignoreClosedPeer` what is written to a peer that is gone is thrown away instead: an error would destroy the stream,
  * together with what the peer sent last and nobody has read yet. With `gather`, small pieces that come one right after the
  * other are let gather in the socket for at most so many milliseconds: each read costs as much as thousands of bytes. The first
- * piece after a silence is read at once.
+ * piece after a silence, or after something was written, is read at once.
  */
 export class DescriptorStream extends Duplex {
   readonly #fd: number;
@@ -128,6 +128,7 @@ export class DescriptorStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#expect();
     let rest = chunk;
     let descriptors = this.#attached.get(chunk) ?? [];
     const send = () => {
@@ -248,6 +249,15 @@ export class DescriptorStream extends Duplex {
     if (length === 0) this.push(null);
     if (this.#reading && this.#gather > 0) this.#rest(length);
     if (!this.#reading) this.#watch();
+  }
+
+  /** What is written may be answered, and the answer (a key's echo) is not to wait. */
+  #expect(): void {
+    this.#lastRead = Number.NEGATIVE_INFINITY;
+    if (this.#resting === undefined) return;
+    clearTimeout(this.#resting);
+    this.#resting = undefined;
+    this.#watch();
   }
 
   /** After the second of several small pieces in a row nothing is read for a moment. */

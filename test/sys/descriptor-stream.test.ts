@@ -193,4 +193,13 @@ test('small pieces in a row gather in the socket, the first one after a silence 
   await until(101);
   assert.equal(read.join(''), `a${'b'.repeat(100)}`);
   assert.ok(read.length < 50, `${read.length} reads`);
+  // An answer does not wait for its neighbours.
+  const before = read.length;
+  for (let key = 1; key <= 20; key += 1) {
+    reader.write('k');
+    await new Promise(setImmediate);
+    writer.write('e');
+    await until(101 + key);
+  }
+  assert.equal(read.length, before + 20);
 });

@@ -6,7 +6,7 @@ import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
 import type { RunningMachine } from '../launch/running-machine.ts';
 import type { Settings } from '../settings/settings.ts';
-import { isTerminal, terminalSize, writeErr } from '../sys/stdio.ts';
+import { isTerminal, writeErr } from '../sys/stdio.ts';
 import type { Foreground } from './foreground.ts';
 import { consoleLook } from './look.ts';
 import type { Messages } from './messages.ts';
@@ -70,8 +70,6 @@ async function forward(attendance: Attendance): Promise<boolean> {
   });
   view.on('returned', () => {
     messages.notice({ level: 'notice', text: 'The console is written to from here again.' });
-    const size = terminalSize(1);
-    if (size !== null) view.setSize(size);
   });
   const outputIsTerminal = isTerminal(1);
   await using _console = forwardConsole({

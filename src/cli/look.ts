@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { contextEnd, contextStart, terminalStyle, titleEnd, titleStart } from '../console/context.ts';
 import type { Look } from '../console/look.ts';
-import type { Environment } from '../host/identity.ts';
+import { type Environment, machineId } from '../host/identity.ts';
 import type { Settings } from '../settings/settings.ts';
+import { randomDigits } from '../sys/random.ts';
 import { isTerminal } from '../sys/stdio.ts';
 
 /** How the terminal on standard output shows a machine's console. */
@@ -18,15 +18,15 @@ export function consoleLook(
     forwarded: true,
     background: background === null ? 'none' : background === 'auto' ? 'auto' : 'given',
   });
-  const id = style.context ? randomBytes(16).toString('hex') : '';
+  const id = style.context ? randomDigits() : '';
   const context = style.context
     ? contextStart({
         id,
         machine,
         user: userName(),
         hostname: hostname(),
-        machineId: firstLine('/etc/machine-id'),
-        bootId: firstLine('/proc/sys/kernel/random/boot_id')?.replaceAll('-', '') ?? null,
+        machineId: machineId(),
+        bootId: bootId(),
         pid: process.pid,
         pidfdId: null,
         command: 'vmspawn',
@@ -49,9 +49,9 @@ function userName(): string | null {
   }
 }
 
-function firstLine(path: string): string | null {
+function bootId(): string | null {
   try {
-    return readFileSync(path, 'utf8').split('\n', 1)[0] || null;
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
   } catch {
     return null;
   }

@@ -229,6 +229,8 @@ export class ConsoleHub {
     this.#robbed = this.#robbed.filter((other) => other !== view);
     if (this.#writer !== view) return;
     this.#writer = this.#robbed.pop() ?? null;
-    this.#writer?.emit('returned');
+    if (this.#writer === null) return;
+    if (this.#writer.size !== null) this.#setSize(this.#writer, this.#writer.size);
+    this.#writer.emit('returned');
   }
 }

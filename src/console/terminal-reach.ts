@@ -1,4 +1,4 @@
-import type { reaches } from '../settings/defaults.ts';
+import { allowedReaches, type reaches } from '../settings/defaults.ts';
 
 /**
  * What a guest can do outside of its part of the screen, by name; only what is allowed goes to the terminal:
@@ -22,7 +22,7 @@ import type { reaches } from '../settings/defaults.ts';
  */
 export type Reach = (typeof reaches)[number];
 
-export const allowedByDefault: ReadonlySet<Reach> = new Set(['graphics', 'hyperlinks', 'title']);
+export const allowedByDefault: ReadonlySet<Reach> = new Set(allowedReaches);
 
 /**
  * How a sequence is judged. `answered`: the terminal answers, or types something else than before from then on, so that

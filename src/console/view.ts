@@ -36,6 +36,7 @@ export class ConsoleView extends Duplex {
   readonly #viewed: Viewed;
   readonly #lost: ViewOptions['lost'];
   #position: number;
+  #size: WindowSize | null = null;
   #wanted = false;
   #ended = false;
 
@@ -57,8 +58,14 @@ export class ConsoleView extends Duplex {
     return this.#position;
   }
 
+  /** Of the window in which this is shown, as told last. */
+  get size(): WindowSize | null {
+    return this.#size;
+  }
+
   /** The window in which this is shown has this size; counts only for whoever writes, unless nobody does. */
   setSize(size: WindowSize): void {
+    this.#size = size;
     this.#viewed.setSize(this, size);
   }
 

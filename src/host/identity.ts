@@ -32,8 +32,8 @@ export function identity(
   };
 }
 
-/** The host's machine ID (machine-id(5)); a host without one (a container) is told apart by its host name. */
-export function machineId(hostName: string): string {
+/** The host's machine ID (machine-id(5)); null for a host without one, such as a container. */
+export function machineId(): string | null {
   for (const file of ['/etc/machine-id', '/var/lib/dbus/machine-id']) {
     try {
       const id = readFileSync(file, 'utf8').trim();
@@ -42,7 +42,7 @@ export function machineId(hostName: string): string {
       // The next place.
     }
   }
-  return hostName;
+  return null;
 }
 
 const architectures: { readonly [node: string]: string } = {

@@ -93,7 +93,7 @@ export async function gatherFacts(
       shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
       Promise.all(settings.extraDrives.map(inspectExtraDrive)),
     ]);
-  const seed = machineSeed(machineId(host), machine, isThrowAway(settings) ? null : cache);
+  const seed = machineSeed(machineId() ?? host, machine, isThrowAway(settings) ? null : cache);
   cache.save();
   const vsock = findVsock(settings, seed, passed.vhostVsock, path);
   return {

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { UsageError } from '../errors.ts';
@@ -6,6 +6,7 @@ import type { Environment } from '../host/identity.ts';
 import { locateImage } from '../image/locate.ts';
 import { isMachineName, machineNameLimit, machineNameOf } from '../image/name.ts';
 import type { Settings } from '../settings/settings.ts';
+import { randomDigits } from '../sys/random.ts';
 
 /**
  * The machine's name, and the settings with the image that the name stands for where only a name was given. Throws
@@ -87,8 +88,7 @@ export function isThrowAway({ ephemeral, machine, image, directory }: Settings):
 
 /** `name`, shortened where it must be, with 16 random hexadecimal digits after it. */
 function throwAwayName(name: string): string {
-  // The kernel's random numbers: node:crypto takes milliseconds to load.
-  const suffix = readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim().replaceAll('-', '').slice(-16);
+  const suffix = randomDigits().slice(-16);
   const room = machineNameLimit - suffix.length - 1;
   return `${name.slice(0, room).replace(/[-.]+$/, '')}-${suffix}`;
 }

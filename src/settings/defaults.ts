@@ -18,6 +18,8 @@ export const reaches = [
   'window',
   'working-directory',
 ] as const;
+/** What of it a guest may reach unless told otherwise. */
+export const allowedReaches = ['graphics', 'hyperlinks', 'title'] as const;
 export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx'] as const;
 export const diskTypes = ['virtio-blk', 'virtio-scsi', 'nvme', 'scsi-cd'] as const;
 export const networkKinds = ['user', 'tap'] as const;
@@ -54,7 +56,7 @@ export function defaultSettings(): Settings {
     console: 'interactive',
     consoleKeep: false,
     consoleTransport: 'virtio',
-    consoleAllow: ['graphics', 'hyperlinks', 'title'],
+    consoleAllow: [...allowedReaches],
     background: 'auto',
     network: [],
     notifyReady: 'auto',

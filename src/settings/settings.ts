@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import {
+  allowedReaches,
   consoleModes,
   consoleTransports,
   diskTypes,
@@ -88,7 +89,7 @@ export const settingsSchema = z.object({
   /** As what the guest sees it. */
   consoleTransport: z._default(z.enum(consoleTransports), 'virtio'),
   /** What the guest may reach in the user's terminal beside its part of the screen. */
-  consoleAllow: z._default(z.array(z.enum(reaches)), ['graphics', 'hyperlinks', 'title']),
+  consoleAllow: z._default(z.array(z.enum(reaches)), [...allowedReaches]),
   /** Parameters of the SGR sequence that sets the background; `auto`: a tint of the terminal's own; null: none. */
   background: z._default(z.nullable(z.string()), 'auto'),
   /** The network interfaces, each kind at most once, in the order in which they were asked for. */

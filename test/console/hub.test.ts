@@ -96,7 +96,7 @@ test('one writer; the right to write is asked for, stolen and given back', async
   assert.equal(guest.read()?.toString(), 'acde');
 });
 
-test('the window of whoever writes', () => {
+test('the window of whoever writes', async () => {
   const { hub, sizes } = stage();
   const reader = hub.open(everything);
   reader.setSize({ rows: 3, columns: 4 });
@@ -108,6 +108,13 @@ test('the window of whoever writes', () => {
     { rows: 24, columns: 80 },
   ]);
   assert.deepEqual(hub.size, { rows: 24, columns: 80 });
+  // Back with the right to write comes the window that one has by then.
+  const thief = hub.open({ write: 'steal', from: 'now' });
+  thief.setSize({ rows: 5, columns: 6 });
+  writer.setSize({ rows: 25, columns: 81 });
+  thief.destroy();
+  await once(thief, 'close');
+  assert.deepEqual(hub.size, { rows: 25, columns: 81 });
 });
 
 test('what is typed for a guest that does not read is bounded', () => {

@@ -1,6 +1,5 @@
-import { allowedByDefault } from '../../console/terminal-reach.ts';
 import type { Whose } from '../../session/machines.ts';
-import { reaches } from '../../settings/defaults.ts';
+import { allowedReaches, reaches } from '../../settings/defaults.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { parseBackground, parseReaches } from '../options/console.ts';
 import type { SpelledOption } from '../options/option.ts';
@@ -46,7 +45,7 @@ export function defaultCtlSettings(): CtlSettings {
     whose: 'all',
     quiet: false,
     background: 'auto',
-    consoleAllow: [...allowedByDefault],
+    consoleAllow: [...allowedReaches],
   };
 }
 

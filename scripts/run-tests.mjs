@@ -21,6 +21,8 @@ const light = all.filter((file) => !heavy.flat().includes(file));
 const checks = process.env.CHECKED === 'passed' ? 1 : 0;
 let passed = checks;
 let failed = process.env.CHECKED === 'failed' ? 1 : 0;
+/** Told once more at the end: whoever keeps only the last lines of a long run wants these. */
+const failures = process.env.CHECKED === 'failed' ? ['FAILED: types or style (above, before the tests)'] : [];
 process.on('uncaughtException', (error) => {
   console.error(error);
   process.exit(2);
@@ -28,6 +30,7 @@ process.on('uncaughtException', (error) => {
 // Milliseconds of one file; a test that hangs fails.
 await runFiles(light, 2, 240_000);
 await Promise.all(heavy.map((files) => runFiles(files, 1, 1_800_000)));
+for (const failure of failures) process.stdout.write(`\n${failure}\n`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > checks ? 0 : 1;
 
@@ -48,7 +51,18 @@ function count(event, ok) {
     event.details?.type === 'suite' || event.file === event.name || event.name.endsWith('.test.cjs');
   if (event.skip !== undefined || event.todo !== undefined) {
     failed += 1;
-    process.stdout.write(`${event.name}: a skipped test counts as failed\n`);
-  } else if (!ok) failed += 1;
-  else if (!container) passed += 1;
+    failures.push(`FAILED: ${event.name}: a skipped test counts as failed`);
+  } else if (!ok) {
+    failed += 1;
+    failures.push(describe(event));
+  } else if (!container) passed += 1;
+}
+
+/** A failed test, with the start of why. */
+function describe({ name, file, details }) {
+  const { error, duration_ms: duration } = details;
+  const cause = error?.cause ?? error;
+  const why = typeof cause === 'string' ? cause : (cause?.stack ?? cause?.message ?? String(cause));
+  const lines = why.split('\n').slice(0, 40).join('\n  ');
+  return `FAILED: ${name} (${file}, after ${Math.round(duration)} ms)\n  ${lines}`;
 }

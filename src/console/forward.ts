@@ -56,11 +56,11 @@ const QUIET = 30;
 
 /**
  * Connects the user's terminal, or whatever standard input and output are, with a guest's console. Pipes and files get the
- * bytes unchanged; on their way to a terminal they are tinted and filtered (guest-output.ts). An interactive terminal is raw until disposal, and the hotkey works there (in a pipe these bytes are data).
- * The end of a piped input ends the input only. When standard output is slow the console is not read meanwhile; once it
- * is closed, what the guest writes is thrown away, so that the guest does not hang in it. Disposal writes out what the
- * guest has written so far, within a time limit, and puts the terminal back; it leaves the console paused. Throws
- * SystemCallError.
+ * bytes unchanged; on their way to a terminal they are tinted and filtered (guest-output.ts). An interactive terminal is
+ * raw until disposal, and the hotkey works there (in a pipe these bytes are data). The end of a piped input ends the input
+ * only. When standard output is slow the console is not read meanwhile; once it is closed, what the guest writes is thrown
+ * away, so that the guest does not hang in it. Disposal writes out what the guest has written so far, within a time limit,
+ * and puts the terminal back; it leaves the console paused. Throws SystemCallError.
  */
 export function forwardConsole(options: ForwardOptions): Owned {
   return new Forwarder(options);

@@ -30,15 +30,6 @@ const defaultLimits: HistoryLimits = { history: 1024 * 1024, backlog: 8 * 1024 *
 /** How much input is kept for a guest that does not read, of writers who have lost the right to write meanwhile. */
 const inputLimit = 1024 * 1024;
 
-/** Pieces in a row, without input between them, that go to the readers one by one. Later ones do together: */
-const burstLimit = 8;
-/** for so many milliseconds at most, */
-const gatherTime = 5;
-/** or so many bytes. */
-const gatherSize = 32 * 1024;
-/** Milliseconds of silence that end a row. */
-const silence = 20;
-
 /** How far behind the slowest reader may be before a patient console is held back. */
 const paceLimit = 1024 * 1024;
 /** Milliseconds without any progress after which a reader counts as blocked: nobody is held back for it. */
@@ -49,8 +40,7 @@ const blockedTime = 1_000;
  * any number of readers see it at their own pace, and come and go. Not reading would lose it: QEMU throws away what a
  * virtio console's other end does not take (hw/char/virtio-console.c; the guest's driver would hold a lock while it waits).
  * A serial port is patient: it is held back for a reader who is slow, though not for one who is blocked.
- * One of the readers at a time may write. A guest writes in pieces of some 16 bytes: while it goes on and on, they are gathered, so
- * that readers are not woken for each.
+ * One of the readers at a time may write.
  */
 export class ConsoleHub {
   readonly #console: Duplex;
@@ -67,12 +57,6 @@ export class ConsoleHub {
   #held: NodeJS.Timeout | undefined;
   /** Where a reader stands who takes nothing. */
   #blocked = -1;
-  #gathering: NodeJS.Timeout | undefined;
-  /** Pieces in a row so far, and when the last of them came. */
-  #burst = 0;
-  #latest = 0;
-  /** Offset of what the readers were not woken for. */
-  #told = 0;
 
   /** Takes `console` over. */
   constructor(console: Duplex, options: HubOptions = {}) {
@@ -109,7 +93,8 @@ export class ConsoleHub {
   /**
    * A way to read, and to write where `write` says so: `no`; `ask`, which throws ConsoleBusyError when somebody else
    * writes; `steal`, which takes it away from them (their view gets 'stolen' and reads on, and 'returned' when the thief
-   * has gone). What a view without the right to write is given is thrown away; who has it waits for the guest to read. The view ends with the console; destroying it leaves the console as it is.
+   * has gone). What a view without the right to write is given is thrown away; who has it waits for the guest to read.
+   * The view ends with the console; destroying it leaves the console as it is.
    */
   open(options: ViewOptions): ConsoleView {
     const { write } = options;
@@ -147,23 +132,12 @@ export class ConsoleHub {
 
   #onData(chunk: Buffer): void {
     this.#history.add(chunk, this.#slowest());
-    this.#tell();
+    this.#wake();
     const slowest = this.#slowest();
     if (this.#options.patient && this.#history.end - slowest > paceLimit) this.#hold(slowest);
   }
 
-  #tell(): void {
-    const now = performance.now();
-    this.#burst = now - this.#latest > silence ? 1 : this.#burst + 1;
-    this.#latest = now;
-    if (this.#burst <= burstLimit || this.#history.end - this.#told >= gatherSize) this.#wake();
-    else this.#gathering ??= setTimeout(() => this.#wake(), gatherTime);
-  }
-
   #wake(): void {
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
-    this.#told = this.#history.end;
     for (const view of this.#views) view.wake();
   }
 
@@ -203,7 +177,6 @@ export class ConsoleHub {
   }
 
   #input(view: ConsoleView, chunk: Uint8Array, done: () => void): void {
-    this.#burst = 0;
     const thrownAway =
       this.#writer !== view ||
       this.#over ||

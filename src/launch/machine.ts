@@ -46,6 +46,9 @@ export interface StartRequest {
   status?(text: string): void;
 }
 
+/** Milliseconds for which the small pieces of a flood may gather; a frame of a terminal takes longer. */
+const consoleGather = 10;
+
 /** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
 const greetingTimeout = 30_000;
 
@@ -271,7 +274,7 @@ async function enterQemu(
         sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
       // What is typed after QEMU has gone must not cost what it wrote before.
       console = new ConsoleHub(
-        new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true, gather: 10 }),
+        new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true, gather: consoleGather }),
         {
           onSize: (size) => sizePort?.tell(size),
           patient: plan.console.terminal !== 'hvc0',

@@ -4,11 +4,12 @@ import { Duplex, duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { ConsoleBusyError, ConsoleHub, type WindowSize } from '../../src/console/hub.ts';
 import type { ConsoleView } from '../../src/console/view.ts';
+import { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
+import { socketpair } from '../../src/sys/socketpair.ts';
 
 const everything = { write: 'no', from: 'begin' } as const;
 
-function stage(limits = { history: 1000, backlog: 200_000 }) {
-  const [console, guest] = duplexPair();
+function stage(limits = { history: 1000, backlog: 200_000 }, [console, guest] = duplexPair()) {
   const sizes: WindowSize[] = [];
   const hub = new ConsoleHub(console, { limits, onSize: (size) => sizes.push(size) });
   const arrived = async (bytes: number) => {
@@ -154,13 +155,16 @@ test('who writes faster than the guest reads waits, and nothing is lost', async 
 });
 
 test('while a guest goes on and on its pieces are gathered, and what follows input is not', async () => {
-  const { hub, guest, arrived } = stage();
+  const [ours, theirs] = socketpair();
+  await using console = new DescriptorStream(ours, { gather: 10 });
+  await using other = new DescriptorStream(theirs);
+  const { hub, guest, arrived } = stage(undefined, [console, other]);
   const seen: string[] = [];
   const view = hub.open({ write: 'ask', from: 'now' });
   view.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
   for (let piece = 1; piece <= 40; piece += 1) {
     guest.write('x');
-    await arrived(piece);
+    await new Promise(setImmediate);
   }
   while (seen.join('').length < 40) await new Promise(setImmediate);
   assert.ok(seen.length < 40, `${seen.length}`);

@@ -6,26 +6,15 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { median, program, report as reportRatio, smallMachine } from './bench-guest.mjs';
 
-const program = resolve('bin/vmspawn');
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
 const megabytes = 2;
-const guest = process.env.VMSPAWN_GUEST_SMALL;
-if (guest === undefined) throw new Error('VMSPAWN_GUEST_SMALL names no directory; run npm run bench');
 const scratch = mkdtempSync(join(tmpdir(), 'vs-console-'));
 const qemu = execFileSync('sh', ['-c', 'command -v qemu-system-x86_64'], { encoding: 'utf8' }).trim();
-const machine = [
-  '--quiet',
-  '--machine=bench-console',
-  `--linux=${join(guest, 'vmlinuz')}`,
-  `--initrd=${join(guest, 'initrd')}`,
-  '--firmware=none',
-  '--ram=256M',
-  '--tpm=no',
-  '--kvm=no',
-  '--manager=none',
-];
+const runtime = '/run/vmspawn/bench-console';
+const machine = [...smallMachine('bench-console'), '--manager=none'];
 
 try {
   await flood();
@@ -50,6 +39,9 @@ async function flood() {
 function bareGuest() {
   const file = join(scratch, 'bare.sh');
   const socket = join(scratch, 'console.sock');
+  // A bench that was killed has left it behind, and the script would not start.
+  rmSync(runtime, { recursive: true, force: true });
+  rmSync(socket, { force: true });
   const script = execFileSync(program, [...machine, '--dry-run'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -97,7 +89,7 @@ async function floodThrough(child) {
   const result = { seconds: (performance.now() - begin) / 1000, cpu: cpuOf(child.pid) - before, bytes };
   child.kill('SIGKILL');
   await ended;
-  rmSync('/run/vmspawn/bench-console', { recursive: true, force: true });
+  rmSync(runtime, { recursive: true, force: true });
   return result;
 }
 
@@ -117,12 +109,12 @@ async function standIn() {
     code,
     `const { writeSync, readSync } = require('node:fs');
 const { Socket } = require('node:net');
-const write = (fd) => {
+const write = (fd, keyboard = fd) => {
   const chunk = Buffer.alloc(64 * 1024, 'x'.repeat(78) + '\\n');
   for (let sent = 0; sent < ${size}; ) sent += writeSync(fd, chunk);
   const key = Buffer.alloc(1);
   for (let i = 0; i < ${keys}; i++) {
-    if (readSync(fd, key) === 0) break;
+    if (readSync(keyboard, key) === 0) break;
     writeSync(fd, key);
   }
 };
@@ -136,8 +128,7 @@ if (words[0] === 'plain') {
   });
   server.listen(words[1]);
 } else {
-  const fd = (id) => Number(words.find((word) => word.startsWith('socket,id=' + id + ',')).match(/fd=(\\d+)/)[1]);
-  const qmp = new Socket({ fd: fd('qmp') });
+  const qmp = new Socket({ fd: Number(words.find((word) => word.startsWith('socket,id=qmp,')).match(/fd=(\\d+)/)[1]) });
   const say = (message) => qmp.write(JSON.stringify(message) + '\\n');
   say({ QMP: { version: { qemu: { major: 7, minor: 2, micro: 0 }, package: '' }, capabilities: [] } });
   let text = '';
@@ -149,7 +140,7 @@ if (words[0] === 'plain') {
       say({ return: {}, id });
       if (execute !== 'cont') continue;
       setTimeout(() => {
-        write(fd('console'));
+        write(1, 0);
         process.exit(0);
       }, 50);
     }
@@ -214,18 +205,10 @@ async function through(child, size, keys) {
     echoes.push(performance.now() - pressed);
   }
   await ended;
-  rmSync('/run/vmspawn/bench-console', { recursive: true, force: true });
+  rmSync(runtime, { recursive: true, force: true });
   return { rate, echo: median(echoes) };
 }
 
-function median(values) {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
 function report(name, ours, theirs, value) {
-  const ratios = ours.map((one, index) => value(one) / value(theirs[index]));
-  console.log(
-    `${name}: ${median(ours.map(value)).toFixed(2)}; socat: ${median(theirs.map(value)).toFixed(2)}; ` +
-      `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, n=${ratios.length})`,
-  );
+  reportRatio(name, '', ours.map(value), 'socat', theirs.map(value));
 }

@@ -8,23 +8,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { program, report as reportRatio, smallMachine } from './bench-guest.mjs';
 
-const program = 'bin/vmspawn';
 const rounds = Number(process.env.BENCH_ROUNDS ?? 11);
-const guest = process.env.VMSPAWN_GUEST_SMALL;
-if (guest === undefined) throw new Error('VMSPAWN_GUEST_SMALL names no directory; run npm run bench');
 const scratch = mkdtempSync(join(tmpdir(), 'vs-bench-'));
 const mark = join(scratch, 'mark');
-const machine = [
-  '--quiet',
-  '--machine=bench',
-  `--linux=${join(guest, 'vmlinuz')}`,
-  `--initrd=${join(guest, 'initrd')}`,
-  '--firmware=none',
-  '--ram=256M',
-  '--tpm=no',
-  '--kvm=no',
-];
+const machine = smallMachine('bench');
 // Certificates cost Node 20 another 40 ms at its start, which bin/vmspawn avoids; the empty node must not be slower for them.
 const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...environment } = process.env;
 
@@ -174,14 +163,6 @@ async function memory(name, words) {
   console.log(`memory of the supervisor at rest, ${name}: PSS ${(Number(kilobytes) / 1024).toFixed(1)} MB`);
 }
 
-function median(values) {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
 function report(name, values, baseName, base) {
-  const ratios = values.map((value, index) => value / base[index]);
-  console.log(
-    `${name}: ${median(values).toFixed(0)} ms; ${baseName}: ${median(base).toFixed(0)} ms; ` +
-      `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, n=${ratios.length})`,
-  );
+  reportRatio(name, 'ms', values, baseName, base, 0);
 }

@@ -431,8 +431,11 @@ export class EscapeParser implements Sequence {
 
   /** Removes a byte that is not for the terminal from text or a string. */
   #removeByte(position: number, sink: EscapeSink): number {
-    if (this.#state === 'string') this.#cutOut(position, sink);
-    else if (this.#state === 'long') this.#skip(position, sink);
+    if (this.#state === 'string') {
+      this.#cutOut(position, sink);
+      // The next byte is the first one now: `R` there means something of its own.
+      if (this.kind === 'osc' && this.#heldLength === 2) this.#state = 'osc-entry';
+    } else if (this.#state === 'long') this.#skip(position, sink);
     sink.remove(position, position + 1);
     this.#from = position + 1;
     return position + 1;

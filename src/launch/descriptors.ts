@@ -1,8 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { FileError, HostError, ImageError } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
+import { enlargePipe, pipe } from '../sys/descriptors.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
-import { enlargeSendBuffer, socketpair } from '../sys/socketpair.ts';
+import { socketpair } from '../sys/socketpair.ts';
 import { openTap } from '../sys/tap.ts';
 import { claimGuestCid } from '../sys/vsock.ts';
 import { openOverlay } from './overlay.ts';
@@ -13,17 +14,17 @@ const initrdAlignment = 4;
 /** Bytes of the largest flash that QEMU has, that of the machine type virt. */
 const flashLimit = 64 * 1024 ** 2;
 
-/** Bytes, as the kernel counts them, that may wait in the guest's console: some 6000 pieces, 30 ms of a flood. */
-const consoleBuffer = 4 * 1024 * 1024;
+/** Bytes that may wait in the guest's console, the most that an ordinary user's pipe can hold: a second of a flood. */
+const consoleBuffer = 1024 * 1024;
 
-type SocketPurpose = (PlannedDescriptor & { kind: 'socketpair' })['purpose'];
+type Purpose = (PlannedDescriptor & { kind: 'socketpair' | 'pipe' })['purpose'];
 
-/** What was opened for QEMU, and our ends of the socket pairs. */
+/** What was opened for QEMU, and our ends of the socket pairs and pipes. */
 export interface OpenedDescriptors extends AsyncDisposable {
   /** Numbers in QEMU, with ours. */
   readonly passed: readonly { readonly target: number; readonly fd: number }[];
-  /** Our end of a socket pair; whoever takes it owns it. Null where the plan has none for this purpose. */
-  take(purpose: SocketPurpose): number | null;
+  /** Our end of a socket pair or pipe; whoever takes it owns it. Null where the plan has none for this purpose. */
+  take(purpose: Purpose): number | null;
   /** Closes what QEMU has by now. */
   closePassed(): void;
 }
@@ -38,7 +39,7 @@ export function openDescriptors(
   contents: ReadonlyMap<number, Uint8Array>,
 ): OpenedDescriptors {
   const passed: { target: number; fd: number }[] = [];
-  const ours = new Map<SocketPurpose, number>();
+  const ours = new Map<Purpose, number>();
   const owned = new Set<number>();
   const keep = (fd: number): number => {
     owned.add(fd);
@@ -75,10 +76,17 @@ export function openDescriptors(
           break;
         case 'socketpair': {
           const [mine, theirs] = socketpair();
-          // QEMU throws away what does not fit, and writes the console in pieces of 16 bytes.
-          if (descriptor.purpose === 'console') enlargeSendBuffer(theirs, consoleBuffer);
           ours.set(descriptor.purpose, keep(mine));
           passed.push({ target: descriptor.target, fd: keep(theirs) });
+          break;
+        }
+        case 'pipe': {
+          const [reading, writing] = pipe();
+          const output = descriptor.purpose === 'console-output';
+          // QEMU throws away what does not fit.
+          if (output) enlargePipe(writing, consoleBuffer);
+          ours.set(descriptor.purpose, keep(output ? reading : writing));
+          passed.push({ target: descriptor.target, fd: keep(output ? writing : reading) });
           break;
         }
         case 'inherit':

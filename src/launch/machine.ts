@@ -16,6 +16,7 @@ import { renderArguments } from '../qemu/arguments.ts';
 import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
+import { PipeStream } from '../sys/pipe-stream.ts';
 import { readCredentials } from './credentials.ts';
 import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
 import { openDescriptors } from './descriptors.ts';
@@ -46,8 +47,8 @@ export interface StartRequest {
   status?(text: string): void;
 }
 
-/** Milliseconds for which the small pieces of a flood may gather; a frame of a terminal takes longer. */
-const consoleGather = 10;
+/** Milliseconds for which the small pieces of a flood may gather: about a frame of a terminal. */
+const consoleGather = 16;
 
 /** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
 const greetingTimeout = 30_000;
@@ -267,19 +268,15 @@ async function enterQemu(
     if (notifyDescriptor === null)
       throw new Error('The plan has no socket pair for the guest to be heard by');
     channel.listenTo(new DescriptorStream(notifyDescriptor, { allowHalfOpen: false }));
-    const consoleDescriptor = descriptors.take('console');
-    if (consoleDescriptor !== null) {
+    const [input, output] = [descriptors.take('console-output'), descriptors.take('console-input')];
+    if (input !== null && output !== null) {
       const sizeDescriptor = descriptors.take('window-size');
       const sizePort =
         sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
-      // What is typed after QEMU has gone must not cost what it wrote before.
-      console = new ConsoleHub(
-        new DescriptorStream(consoleDescriptor, { ignoreClosedPeer: true, gather: consoleGather }),
-        {
-          onSize: (size) => sizePort?.tell(size),
-          patient: plan.console.terminal !== 'hvc0',
-        },
-      );
+      console = new ConsoleHub(new PipeStream({ input, output, gather: consoleGather }), {
+        onSize: (size) => sizePort?.tell(size),
+        patient: plan.console.terminal !== 'hvc0',
+      });
     }
     await child.handOver(
       {

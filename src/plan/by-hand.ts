@@ -133,6 +133,7 @@ function redirection(descriptor: PlannedDescriptor, runtimeDirectory: string): r
     }
     case 'tap':
     case 'socketpair':
+    case 'pipe':
     case 'inherit':
       // What is on it is another one here (configurationByHand); the terminal is there anyway.
       return [];
@@ -193,10 +194,10 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
     if (purpose === 'qmp') return { id: chardev.id, backend: 'socket', path: qmpSocket, server: true };
     // Nobody listens.
     if (purpose === 'notify' || purpose === 'window-size') return { id: chardev.id, backend: 'null' };
-    if (purpose !== 'console') return chardev;
+    if (chardev.backend !== 'stdio' || plan.console.transport !== 'pipes') return chardev;
     if (plan.console.mode === 'headless') return { id: chardev.id, backend: 'null' };
     terminal = chardev.id;
-    return { id: chardev.id, backend: 'stdio', signal: false, mux: true };
+    return { ...chardev, mux: true };
   });
   const taps = new Map(
     plan.descriptors.flatMap((descriptor) =>

@@ -7,8 +7,9 @@ import type { Plan } from './plan.ts';
 import { serialBus } from './serial-bus.ts';
 
 /**
- * The guest's console: a virtio console or a serial port on one end of a socket pair, on the terminal itself together with
- * QEMU's monitor (native), or none (gui has a window). Nobody may be there to see it at first (headless).
+ * The guest's console: a virtio console or a serial port on QEMU's standard input and output. These are two pipes of ours,
+ * or the terminal itself, which it shares with QEMU's monitor then (native). gui has a window in place of it; nobody may be
+ * there to see it at first (headless).
  */
 export function planConsole(
   { console: mode, consoleTransport }: Settings,
@@ -38,13 +39,15 @@ export function planConsole(
   if (mode === 'native') {
     draft.descriptorAt(0, { kind: 'inherit', source: 0 });
     draft.descriptorAt(1, { kind: 'inherit', source: 1 });
-    // Ctrl-C is a byte for the guest, not a signal that ends QEMU.
-    draft.chardevs.push({ id: 'console', backend: 'stdio', signal: false, mux: true });
     draft.monitors.push({ chardev: 'console', mode: 'readline' });
   } else {
-    const fd = draft.descriptor({ kind: 'socketpair', purpose: 'console' });
-    draft.chardevs.push({ id: 'console', backend: 'socket', fd });
+    // A socket would hold a few hundred pieces of a flood, since each small write counts for 700 bytes in it; in a pipe they
+    // become one. Other backends than this one take no pipes for both directions before QEMU 8.0.
+    draft.descriptorAt(0, { kind: 'pipe', purpose: 'console-input' });
+    draft.descriptorAt(1, { kind: 'pipe', purpose: 'console-output' });
   }
+  // Ctrl-C is a byte for the guest, not a signal that ends QEMU.
+  draft.chardevs.push({ id: 'console', backend: 'stdio', signal: false, mux: mode === 'native' });
   if (consoleTransport === 'serial') draft.serials.push('console');
   else {
     draft.devices.push(serialBus(pci), {
@@ -56,7 +59,7 @@ export function planConsole(
   }
   return {
     mode,
-    transport: mode === 'native' ? 'terminal' : 'socketpair',
+    transport: mode === 'native' ? 'terminal' : 'pipes',
     terminal: terminalName(consoleTransport, facts),
   };
 }

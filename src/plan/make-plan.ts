@@ -111,7 +111,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     draft,
     pci,
   );
-  if (console.transport === 'socketpair' && console.terminal !== null && canTellGuest(facts, firmware)) {
+  if (console.transport === 'pipes' && console.terminal !== null && canTellGuest(facts, firmware)) {
     planWindowSize(console.terminal, draft);
   }
   const told = planCredentials(settings, facts, firmware, kernel, draft);

@@ -27,7 +27,9 @@ export type PlannedDescriptor = { readonly target: number } & (
   /** The kernel's vsock for guests, with the machine's CID claimed. */
   | { readonly kind: 'vsock'; readonly path: string; readonly cid: number }
   /** One end of a socket pair; the run keeps the other one. */
-  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'console' | 'notify' | 'window-size' }
+  | { readonly kind: 'socketpair'; readonly purpose: 'qmp' | 'notify' | 'window-size' }
+  /** The end of a pipe that QEMU reads, or writes to; the run keeps the other one. */
+  | { readonly kind: 'pipe'; readonly purpose: 'console-input' | 'console-output' }
   /** A descriptor of ours: the user's terminal, a device that was passed to us. */
   | { readonly kind: 'inherit'; readonly source: number }
   /** An anonymous file with `prefix` and what `source` gives: credentials, which neither argv nor any file may show. */
@@ -255,8 +257,8 @@ export interface Plan {
   };
   readonly console: {
     readonly mode: ConsoleMode;
-    /** Where the guest's console is in the plan: an end of a socket pair, the terminal itself, or nowhere. */
-    readonly transport: 'socketpair' | 'terminal' | 'none';
+    /** Where the guest's console is in the plan: at two pipes, at the terminal itself, or nowhere. */
+    readonly transport: 'pipes' | 'terminal' | 'none';
     /** What the guest's kernel calls it: hvc0, ttyS0, ttyAMA0. */
     readonly terminal: string | null;
   };

@@ -7,10 +7,6 @@ const shutdown = libc<[number, number], number>('int shutdown(int, int)');
 
 const SHUT_WR = 1;
 const READ_SIZE = 64 * 1024;
-/** A read of fewer bytes is a small one. */
-const SMALL = 4096;
-/** Milliseconds between two small reads that belong to one flood. */
-const FLOOD = 3;
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -34,9 +30,7 @@ const open = new Set<DescriptorStream>();
  * hold: nothing is read from the socket while the reader is paused, write() says when to wait for 'drain', end() shuts
  * the sending side down, the peer's end is 'end', a failed system call is 'error' with a SystemCallError. With
  * `ignoreClosedPeer` what is written to a peer that is gone is thrown away instead: an error would destroy the stream,
- * together with what the peer sent last and nobody has read yet. With `gather`, small pieces that come one right after the
- * other are let gather in the socket for at most so many milliseconds: each read costs as much as thousands of bytes. The first
- * piece after a silence, or after something was written, is read at once.
+ * together with what the peer sent last and nobody has read yet.
  */
 export class DescriptorStream extends Duplex {
   readonly #fd: number;
@@ -52,9 +46,6 @@ export class DescriptorStream extends Duplex {
   #received: { readonly end: number; readonly descriptors: readonly number[] }[] = [];
   #bytesReceived = 0;
   #unref = false;
-  readonly #gather: number;
-  #lastRead = 0;
-  #resting: NodeJS.Timeout | undefined;
 
   constructor(
     fd: number,
@@ -62,19 +53,16 @@ export class DescriptorStream extends Duplex {
       maximumPending = 1024,
       allowHalfOpen = true,
       ignoreClosedPeer = false,
-      gather = 0,
     }: {
       maximumPending?: number;
       allowHalfOpen?: boolean;
       ignoreClosedPeer?: boolean;
-      gather?: number;
     } = {},
   ) {
     super({ allowHalfOpen });
     this.#fd = fd;
     this.#maximum = maximumPending;
     this.#ignoreClosedPeer = ignoreClosedPeer;
-    this.#gather = gather;
     open.add(this);
   }
 
@@ -128,7 +116,6 @@ export class DescriptorStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
-    this.#expect();
     let rest = chunk;
     let descriptors = this.#attached.get(chunk) ?? [];
     const send = () => {
@@ -174,7 +161,6 @@ export class DescriptorStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
-    clearTimeout(this.#resting);
     this.#handle?.close();
     this.#handle = undefined;
     open.delete(this);
@@ -198,7 +184,7 @@ export class DescriptorStream extends Duplex {
   #watch(): void {
     if (this.destroyed) return;
     const wanted = {
-      readable: this.#reading && this.#resting === undefined,
+      readable: this.#reading,
       writable: this.#unfinished !== undefined,
     };
     if (!wanted.readable && !wanted.writable) {
@@ -247,31 +233,6 @@ export class DescriptorStream extends Duplex {
     }
     this.#reading = length > 0 && this.push(Buffer.from(scratch.subarray(0, length)));
     if (length === 0) this.push(null);
-    if (this.#reading && this.#gather > 0) this.#rest(length);
     if (!this.#reading) this.#watch();
-  }
-
-  /** What is written may be answered, and the answer (a key's echo) is not to wait. */
-  #expect(): void {
-    this.#lastRead = Number.NEGATIVE_INFINITY;
-    if (this.#resting === undefined) return;
-    clearTimeout(this.#resting);
-    this.#resting = undefined;
-    this.#watch();
-  }
-
-  /** After the second of several small pieces in a row nothing is read for a moment. */
-  #rest(length: number): void {
-    const now = performance.now();
-    const flooded = length < SMALL && now - this.#lastRead < this.#gather + FLOOD;
-    this.#lastRead = now;
-    if (!flooded) return;
-    // The more came, the sooner it is read: the socket holds a few hundred small pieces only.
-    const rest = this.#gather * (1 - length / SMALL);
-    this.#resting = setTimeout(() => {
-      this.#resting = undefined;
-      this.#watch();
-    }, rest);
-    this.#watch();
   }
 }

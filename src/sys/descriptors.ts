@@ -10,6 +10,7 @@ const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -21,6 +22,11 @@ export function pipe(): readonly [number, number] {
   const pair = Buffer.alloc(8);
   check('pipe2', pipe2(pair, O_CLOEXEC));
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/** Gives a pipe room for so many bytes, if we may (fcntl(2), F_SETPIPE_SZ); else it keeps what it has. */
+export function enlargePipe(fd: number, bytes: number): void {
+  fcntl(fd, F_SETPIPE_SZ, bytes);
 }
 
 /** A copy with the lowest free number from `from` on, close-on-exec. Throws SystemCallError. */

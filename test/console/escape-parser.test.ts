@@ -143,6 +143,13 @@ test("the Linux console's palette sequences need no terminator", () => {
   assert.deepEqual(parse(['a\x1b]Pf00ff00b\x1b]Rc\x1b]Pfxd']), { output: 'abcxd', sequences: [] });
 });
 
+test('a byte that is removed does not hide what the string begins with', () => {
+  for (const removed of ['\x05', '\xc2']) {
+    assert.deepEqual(parse([Buffer.from(`a\x1b]${removed}Rb`, 'latin1')]), { output: 'ab', sequences: [] });
+    assert.equal(parse([Buffer.from(`a\x1b]${removed}P1234567b`, 'latin1')]).output, 'ab');
+  }
+});
+
 test('a long string goes by or is removed as a whole', () => {
   const image = `\x1bPq${'x'.repeat(2 * STRING_LIMIT)}\x1b\\`;
   assert.equal(parse([`a${image}b`]).output, `a${image}b`);

@@ -4,8 +4,8 @@ import { Duplex, duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { ConsoleBusyError, ConsoleHub, type WindowSize } from '../../src/console/hub.ts';
 import type { ConsoleView } from '../../src/console/view.ts';
-import { DescriptorStream } from '../../src/sys/descriptor-stream.ts';
-import { socketpair } from '../../src/sys/socketpair.ts';
+import { pipe } from '../../src/sys/descriptors.ts';
+import { PipeStream } from '../../src/sys/pipe-stream.ts';
 
 const everything = { write: 'no', from: 'begin' } as const;
 
@@ -155,9 +155,9 @@ test('who writes faster than the guest reads waits, and nothing is lost', async 
 });
 
 test('while a guest goes on and on its pieces are gathered, and what follows input is not', async () => {
-  const [ours, theirs] = socketpair();
-  await using console = new DescriptorStream(ours, { gather: 10 });
-  await using other = new DescriptorStream(theirs);
+  const [output, input] = [pipe(), pipe()];
+  await using console = new PipeStream({ input: output[0], output: input[1], gather: 10 });
+  await using other = new PipeStream({ input: input[0], output: output[1] });
   const { hub, guest, arrived } = stage(undefined, [console, other]);
   const seen: string[] = [];
   const view = hub.open({ write: 'ask', from: 'now' });

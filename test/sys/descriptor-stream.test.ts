@@ -174,32 +174,3 @@ test('sendDescriptors says null when the socket is full', () => {
 function once(stream: DescriptorStream, event: string): Promise<unknown[]> {
   return new Promise((resolve) => stream.once(event, (...values) => resolve(values)));
 }
-
-test('small pieces in a row gather in the socket, the first one after a silence is read at once', async () => {
-  const [ours, theirs] = socketpair();
-  await using reader = new DescriptorStream(ours, { gather: 200 });
-  await using writer = new DescriptorStream(theirs);
-  const read: string[] = [];
-  reader.setEncoding('latin1').on('data', (text: string) => read.push(text));
-  const until = async (length: number) => {
-    while (read.join('').length < length) await new Promise(setImmediate);
-  };
-  writer.write('a');
-  await until(1);
-  for (let piece = 0; piece < 100; piece += 1) {
-    writer.write('b');
-    await new Promise(setImmediate);
-  }
-  await until(101);
-  assert.equal(read.join(''), `a${'b'.repeat(100)}`);
-  assert.ok(read.length < 50, `${read.length} reads`);
-  // An answer does not wait for its neighbours.
-  const before = read.length;
-  for (let key = 1; key <= 20; key += 1) {
-    reader.write('k');
-    await new Promise(setImmediate);
-    writer.write('e');
-    await until(101 + key);
-  }
-  assert.equal(read.length, before + 20);
-});

@@ -14,6 +14,7 @@ export async function prepareState(
 ): Promise<void> {
   const makeNvram = nvram === null ? null : await checkedNvram(nvram, notice);
   const makeTpm = tpmState === null ? null : await checkedTpm(tpmState, signal);
+  if (signal.aborted) throw InterruptedError.of(signal);
   if (growth !== null) {
     const { growImage } = await import('./growth.ts');
     growImage(growth);

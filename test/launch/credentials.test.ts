@@ -112,6 +112,26 @@ test('a socket that says nothing holds a start up only until it is given up', as
   );
 });
 
+test('one that is refused ends the reading of the others', { timeout: 60_000 }, async () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, 'socket');
+  const gone = new Promise<void>((resolve, reject) => {
+    // The first word to somebody who has gone is refused by the kernel.
+    const server = createServer({ allowHalfOpen: true }, (connection) => {
+      const timer = setInterval(() => connection.write('.'), 5);
+      connection.on('error', () => clearInterval(timer));
+      connection.on('close', () => server.close(() => resolve()));
+    }).on('error', reject);
+    server.listen(path);
+  });
+  const missing = join(directory.path, 'missing');
+  await assert.rejects(
+    readCredentials([memory({ kind: 'socket', path }), memory({ kind: 'file', path: missing })], {}, never),
+    { code: 'FILE', message: `Credential x (--load-credential=) cannot be read from ${missing}` },
+  );
+  await gone;
+});
+
 test('a bare name is looked for with the own credentials first, then in the stores', async () => {
   using directory = temporaryDirectory();
   const [own, first, second] = ['own', 'first', 'second'].map((name) => join(directory.path, name)) as [

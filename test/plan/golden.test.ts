@@ -81,6 +81,10 @@ const cases: { readonly [name: string]: Case } = {
   'nvram-off': { host: debian12, settings: { efiNvramState: 'off' } },
   'nvram-path': { host: debian12, settings: { efiNvramState: { path: '/var/lib/vars.fd' } } },
   'nvram-template': { host: debian12, settings: { efiNvramTemplate: '/tmp/VARS.fd' } },
+  'nvram-template-not-kept': {
+    host: debian12,
+    settings: { efiNvramTemplate: '/tmp/VARS.fd', efiNvramState: 'off' },
+  },
   'secure-boot-yes': { host: debian12, settings: { secureBoot: true } },
   'secure-boot-no': { host: debian12, settings: { secureBoot: false } },
   'secure-boot-bios': { host: debian12, settings: { secureBoot: true, firmware: 'bios' } },

@@ -232,14 +232,24 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     ...['fifo', 'dir'].map(
       (name): Case => [
         [...uefi, '--efi-nvram-state=no', `--efi-nvram-template=@/${name}`],
-        new RegExp(
-          `^The NVRAM template @/${name} cannot be read: It is no regular file\\. .*--efi-nvram-template=`,
-        ),
+        new RegExp(`^The NVRAM template @/${name} is no regular file\\. .*--efi-nvram-template=`),
       ],
     ),
     [
       [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=/dev/zero'],
-      /^The NVRAM template \/dev\/zero cannot be read: It is no regular file/,
+      /^The NVRAM template \/dev\/zero is no regular file/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/text'],
+      /^--efi-nvram-template=@\/text does not fit the firmware, whose own template is .*--firmware=/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/empty'],
+      /^The NVRAM template @\/empty has 0 bytes, which no flash has\. .*--efi-nvram-template=/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/nothing'],
+      /^The NVRAM template @\/nothing cannot be read: ENOENT.* --efi-nvram-template=/,
     ],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/nothing'], /^The NVRAM template .*ENOENT/],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/dir'], /^The NVRAM template .*no regular/],

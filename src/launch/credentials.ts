@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { FileError, InterruptedError } from '../errors.ts';
-import { credentialLimit, smbiosLimit, tooMuch } from '../plan/credentials.ts';
+import { credentialLimit, smbiosLimit, tooMuch, tooMuchInSum } from '../plan/credentials.ts';
 import type { CredentialSource, MadeText, PlannedDescriptor } from '../plan/plan.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { connectUnix } from '../sys/unix-connect.ts';
@@ -31,9 +31,11 @@ export async function readCredentials(
     }),
     signal,
   );
-  const strings = entries.filter((_, index) => memory[index]?.prefix !== '');
-  const size = strings.reduce((sum, [, content]) => sum + content.length, 0);
-  if (size > smbiosLimit) throw tooMuch(size);
+  const size = entries.reduce((sum, [, content]) => sum + content.length, 0);
+  // Only in SMBIOS strings credentials say what they are; there the strings of --smbios11= lie beside them.
+  const smbios = memory.some(({ prefix }) => prefix !== '');
+  if (smbios && size > smbiosLimit) throw tooMuch(size);
+  if (!smbios && size > credentialLimit) throw tooMuchInSum(size);
   return new Map(entries);
 }
 

@@ -547,6 +547,32 @@ const cases: { readonly [name: string]: Case } = {
     host: debian12,
     settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
   },
+  'credentials-ways-replaced': {
+    host: forky,
+    settings: {
+      credentials: [
+        secret('vmm.notify_socket', 'vsock-stream:2:99'),
+        secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA'),
+      ],
+    },
+  },
+  'credentials-ssh-key-replaced-for-all': {
+    host: { ...forky, sshProxy: true },
+    settings: {
+      passSshKey: true,
+      credentials: [secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA')],
+    },
+  },
+  'credentials-ssh-keys-replaced': {
+    host: debian12,
+    settings: {
+      passSshKey: true,
+      credentials: [
+        secret('ssh.authorized_keys.root', 'ssh-ed25519 AAAA'),
+        secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA'),
+      ],
+    },
+  },
   'credentials-more-than-smbios': {
     host: debian12,
     settings: { credentials: [secret('a', 'x'.repeat(45_000))] },

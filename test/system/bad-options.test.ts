@@ -108,7 +108,14 @@ const cases: { readonly [option: string]: readonly Case[] } = {
   ],
   bind: bind('bind'),
   'bind-ro': bind('bind-ro'),
-  'image-format': words('image-format', 'qcow', 'RAW'),
+  'image-format': [
+    ...words('image-format', 'qcow', 'RAW'),
+    [
+      ['-D@/dir', '--image-format=qcow2'],
+      /^--image-format=qcow2 is about a disk image, but --image= was not given\. Leave it out; .*--extra-drive=/,
+    ],
+    [['--image-format=raw'], /^--image-format=raw is about a disk image, but --image= was not given/],
+  ],
   'image-disk-type': words('image-disk-type', '', 'ide', 'NVME'),
   'discard-disk': boolean('discard-disk'),
   'grow-image': [

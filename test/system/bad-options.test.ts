@@ -25,6 +25,7 @@ function furnished(): string {
     truncateSync(at(name), size);
   }
   writeFileSync(at('text'), 'text\n');
+  writeFileSync(at('packed'), Buffer.from('\xfd7zXZ\0', 'latin1'));
   writeFileSync(at('foreign.vars'), 'x');
   for (const directory of ['dir', 'foreign', 'open', 'loose', 'full']) mkdirSync(at(directory));
   writeFileSync(at('full/letter'), 'of somebody');
@@ -298,8 +299,21 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     [['--firmware-features=a b'], /^--firmware-features=a b is no list of firmware features/],
   ],
   'secure-boot': tristate('secure-boot'),
-  linux: [[['--linux=@/nothing'], /@\/nothing does not exist/]],
-  initrd: [[['--initrd=@/nothing'], /@\/nothing/]],
+  linux: [
+    [['--linux=@/nothing'], /^--linux=@\/nothing does not exist/],
+    [['--linux=@/dir'], /^--linux=@\/dir is a directory/],
+    [['--linux=@/fifo'], /^--linux=@\/fifo is a FIFO/],
+    [['--linux=@/empty'], /^--linux=@\/empty is an empty file/],
+    [['--linux=@/text'], /^--linux=@\/text is no kernel that QEMU can start on .*\. Give the file/],
+    [['--linux=@/disk.raw'], /^--linux=@\/disk\.raw is no kernel .*--image=/],
+    [['--linux=@/packed'], /^--linux=@\/packed is compressed with xz, .*\. Unpack it first \(unxz\)\.$/],
+  ],
+  initrd: [
+    [['--initrd=@/nothing'], /^--initrd=@\/nothing does not exist/],
+    [['--initrd=@/dir'], /^--initrd=@\/dir is a directory/],
+    [['--initrd=@/fifo'], /^--initrd=@\/fifo is a FIFO/],
+    [['--initrd=@/empty'], /^--initrd=@\/empty is an empty file/],
+  ],
   kvm: tristate('kvm'),
   tpm: tristate('tpm'),
   cpus: [[['--cpus=0'], /^--cpus=0 is no whole number from 1 to 4096/]],

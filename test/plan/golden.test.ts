@@ -463,6 +463,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { growImage: 10 * 1024 ** 3 },
   },
   'grow-image-without-image': { host: direct('pe'), settings: { ...linux, growImage: 4096 } },
+  'grow-image-directory': sharing(hosts.daemonRust, null, { growImage: 4096 }, hosts.tree),
   'grow-image-cd': { host: debian12, settings: { imageDiskType: 'scsi-cd', growImage: 1024 ** 4 } },
   'network-tap': { host: debian12, settings: { network: ['tap'] } },
   'network-tap-vhost': {

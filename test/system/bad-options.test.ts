@@ -128,6 +128,10 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     ),
     [['-i@/disk.raw', '--grow-image=1E'], /^--grow-image=1E is larger than a disk can be/],
     [['--grow-image=1M'], /^--grow-image=1048576 needs an image\. Name it with --image=PATH/],
+    [
+      ['-D@/dir', '-G2M'],
+      /^--grow-image=2097152 needs an image\. A directory has the size of its file system/,
+    ],
     [['-i@/disk.raw', '-G2M', '--image-disk-type=scsi-cd'], /^--grow-image=2097152 .* CD-ROM/],
   ],
   ephemeral: noArgument('ephemeral'),

@@ -82,7 +82,8 @@ copyFileSync('src/loader.cjs', 'dist/main.cjs');
 copyFileSync('src/loader.cjs', 'dist/mainctl.cjs');
 keepBytecode('vmspawn', 'main', [
   '--dry-run=json',
-  '--linux=bin/vmspawn',
+  // Any ELF file may be a kernel.
+  `--linux=${process.execPath}`,
   '--firmware=none',
   '--machine=build',
 ]);

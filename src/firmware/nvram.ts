@@ -25,6 +25,7 @@ const copyChunk = 1024 * 1024;
 const otherFirmware =
   'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.';
 const notThere = 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.';
+const anotherTemplate = 'Name another file with --efi-nvram-template=.';
 const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
 
 /**
@@ -47,6 +48,14 @@ export async function checkNvram(state: NvramState): Promise<'missing' | 'existi
   return await withTemplate(state, (source) => look(state, source));
 }
 
+/**
+ * Whether a template can take the place of the firmware's own one, for variables that are not kept. Throws FirmwareError for
+ * what is no flash of the same size and layout.
+ */
+export async function checkTemplate(state: Pick<NvramState, 'template' | 'ownTemplate'>): Promise<void> {
+  await withTemplate(state, async () => {});
+}
+
 async function look({ path, template }: NvramState, source: FileHandle): Promise<'missing' | 'existing'> {
   if (await exists(path)) {
     await checkState(path, template, source);
@@ -60,7 +69,7 @@ async function look({ path, template }: NvramState, source: FileHandle): Promise
 }
 
 async function withTemplate<Result>(
-  { template, ownTemplate }: NvramState,
+  { template, ownTemplate }: Pick<NvramState, 'template' | 'ownTemplate'>,
   use: (source: FileHandle) => Promise<Result>,
 ): Promise<Result> {
   const source = await openTemplate(template);
@@ -69,9 +78,10 @@ async function withTemplate<Result>(
     if (size === 0 || size > templateSizeLimit) {
       throw new FirmwareError(
         `The NVRAM template ${printable(template)} has ${size} bytes, which no flash has`,
+        { hint: anotherTemplate },
       );
     }
-    if (ownTemplate !== undefined) await checkTemplate(template, source, ownTemplate);
+    if (ownTemplate !== undefined) await compareTemplates(template, source, ownTemplate);
     return await use(source);
   } finally {
     await source.close();
@@ -79,7 +89,7 @@ async function withTemplate<Result>(
 }
 
 /** What does not fit would be kept as state, which every later start refuses. */
-async function checkTemplate(template: string, source: FileHandle, ownTemplate: string): Promise<void> {
+async function compareTemplates(template: string, source: FileHandle, ownTemplate: string): Promise<void> {
   let own: FileHandle;
   try {
     own = await openTemplate(ownTemplate);
@@ -106,9 +116,14 @@ async function openTemplate(template: string): Promise<FileHandle> {
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (cause) {
-    throw new FirmwareError(`The NVRAM template ${printable(template)} cannot be read`, { cause });
+    throw new FirmwareError(`The NVRAM template ${printable(template)} cannot be read`, {
+      cause,
+      hint: anotherTemplate,
+    });
   }
-  throw new FirmwareError(`The NVRAM template ${printable(template)} is no regular file`);
+  throw new FirmwareError(`The NVRAM template ${printable(template)} is no regular file`, {
+    hint: anotherTemplate,
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,9 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { FileError, InterruptedError } from '../errors.ts';
-import { credentialLimit, smbiosLimit, tooMuch } from '../plan/credentials.ts';
+import { credentialLimit, smbiosLimit, tooMuch, tooMuchInSum } from '../plan/credentials.ts';
 import type { CredentialSource, MadeText, PlannedDescriptor } from '../plan/plan.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { connectUnix } from '../sys/unix-connect.ts';
+import { sideBySide } from './side-by-side.ts';
 
 /** Milliseconds that whoever answers on a socket may take, which can be a person who is asked for a password. */
 const socketTimeout = 90_000;
@@ -21,17 +22,20 @@ export async function readCredentials(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   const memory = descriptors.filter((descriptor) => descriptor.kind === 'memory');
-  const entries = await Promise.all(
-    memory.map(async ({ target, what, prefix, encoding, source }) => {
-      const value = await read(source, what, made, signal);
+  const entries = await sideBySide(
+    memory.map(({ target, what, prefix, encoding, source }) => async (each: AbortSignal) => {
+      const value = await read(source, what, made, each);
       if (value.length > credentialLimit) throw new FileError(`${what} has more than 1 MiB`);
       const encoded = encoding === 'base64' ? Buffer.from(value.toString('base64')) : value;
       return [target, Buffer.concat([Buffer.from(prefix), encoded])] as const;
     }),
+    signal,
   );
-  const strings = entries.filter((_, index) => memory[index]?.prefix !== '');
-  const size = strings.reduce((sum, [, content]) => sum + content.length, 0);
-  if (size > smbiosLimit) throw tooMuch(size);
+  const size = entries.reduce((sum, [, content]) => sum + content.length, 0);
+  // Only in SMBIOS strings credentials say what they are; there the strings of --smbios11= lie beside them.
+  const smbios = memory.some(({ prefix }) => prefix !== '');
+  if (smbios && size > smbiosLimit) throw tooMuch(size);
+  if (!smbios && size > credentialLimit) throw tooMuchInSum(size);
   return new Map(entries);
 }
 
@@ -47,7 +51,12 @@ async function read(
     case 'secret':
       return Buffer.from(source.base64, 'base64');
     case 'joined':
-      return Buffer.concat(await Promise.all(source.parts.map((part) => read(part, what, made, signal))));
+      return Buffer.concat(
+        await sideBySide(
+          source.parts.map((part) => (each: AbortSignal) => read(part, what, made, each)),
+          signal,
+        ),
+      );
     case 'made': {
       const text = made[source.what];
       if (text === undefined) throw new Error(`${source.what} was not made`);

@@ -88,8 +88,12 @@ export async function gatherFacts(
         : inspectImage(image, imageFormatOf(image, settings.imageFormat), {
             explicit: settings.imageFormat !== null,
           }),
-      linux === null ? null : inspectKernel(linux),
-      Promise.all(initrdPaths.map(inspectInitrd)),
+      linux === null
+        ? null
+        : inspectKernel(linux, architecture, settings.linux === null ? 'The kernel' : '--linux='),
+      Promise.all(
+        initrdPaths.map((initrd) => inspectInitrd(initrd, tree?.boot ? 'The initrd' : '--initrd=')),
+      ),
       shares ? import('../host/virtiofsd.ts').then(({ probeSharing }) => probeSharing(path, cache)) : null,
       Promise.all(settings.extraDrives.map(inspectExtraDrive)),
     ]);

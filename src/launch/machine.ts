@@ -31,6 +31,7 @@ import { openPlaces } from './places.ts';
 import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
+import { sideBySide } from './side-by-side.ts';
 import { prepareState } from './state.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
@@ -163,13 +164,16 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const channel = stack.use(new GuestChannel({ listener, receive: (message) => word.receive(message) }));
   stack.use(word);
   let credentials: ReadonlyMap<number, Uint8Array> = new Map();
-  await allSettled(
-    manager.enter(child, signal),
-    prepareState(plan, signal, request.notice),
-    treeCopy?.make(signal),
-    prepareCredentials(plan, listener?.address ?? null, signal).then((contents) => {
-      credentials = contents;
-    }),
+  await sideBySide<void>(
+    [
+      (each) => manager.enter(child, each),
+      (each) => prepareState(plan, each, request.notice),
+      async (each) => treeCopy?.make(each),
+      async (each) => {
+        credentials = await prepareCredentials(plan, listener?.address ?? null, each);
+      },
+    ],
+    signal,
   );
   const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
@@ -178,8 +182,8 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
 }
 
 /**
- * All daemons side by side; each one that was started belongs to the stack, also when another one fails. Throws the
- * first failure, of those that the machine cannot do without before others.
+ * All daemons side by side; each one that was started belongs to the stack, also when another one fails. One that the
+ * machine can do without ends no other, so that a failure of one that it cannot do without is the one that is thrown.
  */
 async function startAuxiliaries(
   { auxiliaries }: Plan,
@@ -187,17 +191,13 @@ async function startAuxiliaries(
   stack: DisposalStack,
   signal: AbortSignal,
 ): Promise<RunningAuxiliary[]> {
-  const results = await Promise.allSettled(
-    auxiliaries.map((auxiliary) => manager.startAuxiliary(auxiliary, signal)),
+  return await sideBySide(
+    auxiliaries.map(
+      (auxiliary) => async (each: AbortSignal) => stack.use(await manager.startAuxiliary(auxiliary, each)),
+    ),
+    signal,
+    (error) => !(error instanceof AuxiliaryError) || error.required,
   );
-  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  for (const auxiliary of started) stack.use(auxiliary);
-  const failed = results.flatMap((result, index) =>
-    result.status === 'rejected' ? [{ result, required: auxiliaries[index]?.required ?? true }] : [],
-  );
-  const [first] = [...failed.filter(({ required }) => required), ...failed];
-  if (first !== undefined) throw first.result.reason;
-  return started;
 }
 
 /** Loaded only where a copy is wanted. */
@@ -215,12 +215,6 @@ async function makeManager(
   if (plan.manager === null) return new ChildManager(environment);
   const { UnitManager } = await import('../manager/systemd.ts');
   return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
-}
-
-/** All to their end, so that no effect is under way when the start unwinds; then the first failure, if any. */
-async function allSettled(...actions: readonly (Promise<void> | undefined)[]): Promise<void> {
-  const failed = (await Promise.allSettled(actions)).find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 /** The SSH key, made, and every credential, read: contents of anonymous files by their numbers. */

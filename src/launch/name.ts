@@ -31,11 +31,18 @@ export async function nameMachine(
     }
     const home = environment['HOME'] ?? null;
     const found = await locateImage(machine, { user: isUserMode(settings), environment, home });
-    if (found.format === null) return { machine, settings: { ...settings, directory: found.path } };
+    if (found.format === null) {
+      if (settings.imageFormat !== null)
+        throw formatOfNothing(settings.imageFormat, `${found.path} is a directory`);
+      return { machine, settings: { ...settings, directory: found.path } };
+    }
     return {
       machine,
       settings: { ...settings, image: found.path, imageFormat: settings.imageFormat ?? found.format },
     };
+  }
+  if (image === null && settings.imageFormat !== null) {
+    throw formatOfNothing(settings.imageFormat, '--image= was not given');
   }
   if (machine?.endsWith('.vmspawn')) {
     throw new UsageError(`--machine=${machine} has the name of a settings file`, {
@@ -50,6 +57,12 @@ export async function nameMachine(
   }
   const kernel = basename(linux ?? 'vmlinuz');
   return { machine: isMachineName(kernel) ? kernel : 'linux', settings };
+}
+
+function formatOfNothing(format: string, reason: string): UsageError {
+  return new UsageError(`--image-format=${format} is about a disk image, but ${reason}`, {
+    hint: 'Leave it out; the format of an extra drive stands before its path (--extra-drive=FORMAT:PATH).',
+  });
 }
 
 /** What to do when nothing was named; the first word that is no option ends the options, and is often meant as the image. */

@@ -8,12 +8,14 @@ type Make = () => Promise<void>;
  * before every place was looked at. Throws FileError, FirmwareError, ImageError, AuxiliaryError, InterruptedError.
  */
 export async function prepareState(
-  { growth, nvram, tpmState }: Plan,
+  { descriptors, growth, nvram, tpmState }: Plan,
   signal: AbortSignal,
   notice: (notice: Notice) => void,
 ): Promise<void> {
   const makeNvram = nvram === null ? null : await checkedNvram(nvram, notice);
+  await checkTransient(descriptors);
   const makeTpm = tpmState === null ? null : await checkedTpm(tpmState, signal);
+  if (signal.aborted) throw InterruptedError.of(signal);
   if (growth !== null) {
     const { growImage } = await import('./growth.ts');
     growImage(growth);
@@ -21,6 +23,15 @@ export async function prepareState(
   await makeNvram?.();
   if (signal.aborted) throw InterruptedError.of(signal);
   await makeTpm?.();
+}
+
+/** Variables that are not kept: a template that the user has named can be anything. */
+async function checkTransient(descriptors: Plan['descriptors']): Promise<void> {
+  for (const descriptor of descriptors) {
+    if (descriptor.kind !== 'copy' || descriptor.ownTemplate === undefined) continue;
+    const { checkTemplate } = await import('../firmware/nvram.ts');
+    await checkTemplate({ template: descriptor.path, ownTemplate: descriptor.ownTemplate });
+  }
 }
 
 /** Loaded only where there is state: it costs 6 ms. */

@@ -30,6 +30,7 @@ export class TreeCopy implements AsyncDisposable {
   async make(signal: AbortSignal): Promise<void> {
     const { source, identity, container, path, subvolume, copy } = this.#plan;
     await removeRemnants(this.#plan, signal);
+    if (signal.aborted) throw InterruptedError.of(signal);
     try {
       mkdirSync(container, { mode: 0o700 });
       this.#lock = lockDirectory(container);
@@ -54,7 +55,7 @@ export class TreeCopy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await remove(this.#plan);
+      await remove(this.#plan, null);
     } finally {
       this.#lock?.[Symbol.dispose]();
     }
@@ -91,14 +92,15 @@ async function removeRemnants(plan: PlannedTreeCopy, signal: AbortSignal): Promi
     return;
   }
   for (const name of names) {
-    if (signal.aborted) throw InterruptedError.of(signal);
+    if (signal.aborted) return;
     const container = join(directory, name);
     try {
       using lock = lockDirectory(container);
       if (lock === null) continue;
       const words = plan.remove.map((word) => (word === plan.container ? container : word));
       const [program = '', ...rest] = words;
-      await remove({ ...plan, container, path: join(container, 'tree'), remove: [program, ...rest] });
+      const remnant = { ...plan, container, path: join(container, 'tree') };
+      await remove({ ...remnant, remove: [program, ...rest] }, signal);
     } catch {
       // It is tried again by the next one.
     }
@@ -106,14 +108,17 @@ async function removeRemnants(plan: PlannedTreeCopy, signal: AbortSignal): Promi
 }
 
 /** Throws FileError when something is left. */
-async function remove({ container, path, remove: words }: PlannedTreeCopy): Promise<void> {
+async function remove(
+  { container, path, remove: words }: PlannedTreeCopy,
+  signal: AbortSignal | null,
+): Promise<void> {
   if (lstatSync(container, { throwIfNoEntry: false }) === undefined) return;
   try {
     destroySubvolume(path);
   } catch {
     // No subvolume, or not by us; either can be removed as a directory, too.
   }
-  const complaint = await run(words, null);
+  const complaint = await run(words, signal);
   if (complaint === null) return;
   throw new FileError(`${printable(container)} cannot be removed`, { cause: new Error(complaint) });
 }

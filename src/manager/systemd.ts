@@ -146,7 +146,7 @@ export class UnitManager implements Manager {
     try {
       const leader = startLeader({ signal });
       this.#leader = leader;
-      const late = sleep(leaderTimeout, 'late', { ref: false });
+      const late = sleep(leaderTimeout, 'late', { ref: false, signal });
       if ((await Promise.race([leader.ready, late])) === 'late') {
         throw new ManagerError('The leader process of the machine does not answer');
       }

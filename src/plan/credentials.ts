@@ -124,6 +124,13 @@ export function tooMuch(size: number): UsageError {
   );
 }
 
+/** `sum` in bytes, of all credentials. */
+export function tooMuchInSum(sum: number): UsageError {
+  return new UsageError(`The credentials have ${sum} bytes in sum, systemd in the guest takes 1 MiB`, {
+    hint: 'Give less with --set-credential= and --load-credential=.',
+  });
+}
+
 function withoutSmbios(
   credentials: readonly PlannedCredential[],
   settings: Settings,
@@ -169,11 +176,7 @@ function withoutSmbios(
 
 function checkSum(credentials: readonly PlannedCredential[], facts: HostFacts): void {
   const sum = credentials.reduce((sum, { source }) => sum + sizeOf(source, facts), 0);
-  if (sum > credentialLimit) {
-    throw new UsageError(`The credentials have ${sum} bytes in sum, systemd in the guest takes 1 MiB`, {
-      hint: 'Give less with --set-credential= and --load-credential=.',
-    });
-  }
+  if (sum > credentialLimit) throw tooMuchInSum(sum);
 }
 
 /** Bytes, at most; what we make at the start is short. */
@@ -186,7 +189,7 @@ function sizeOf(source: CredentialSource, facts: HostFacts): number {
     case 'file':
       return facts.loadedCredentials.find(({ path }) => path === source.path)?.size ?? credentialLimit;
     case 'socket':
-      // Shows only when it is read (launch/credentials.ts).
+      // Counted when it is read (launch/credentials.ts).
       return 0;
     case 'joined':
       return source.parts.reduce((sum, part) => sum + sizeOf(part, facts), 0);

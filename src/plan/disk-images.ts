@@ -74,7 +74,12 @@ export function planGrowth(settings: Settings, facts: HostFacts, draft: Draft): 
   const size = settings.growImage;
   if (size === null) return null;
   const refuse = (reason: string, hint: string) => new UsageError(`--grow-image=${size} ${reason}`, { hint });
-  if (facts.image === null) throw refuse('needs an image', 'Name it with --image=PATH.');
+  if (facts.image === null) {
+    throw refuse(
+      'needs an image',
+      facts.tree === null ? 'Name it with --image=PATH.' : 'A directory has the size of its file system.',
+    );
+  }
   const [{ path, format, type, identity, virtualSize }] = facts.image.layers;
   if (settings.imageDiskType === 'scsi-cd') {
     throw refuse('cannot be used with a CD-ROM drive', 'Choose another --image-disk-type=.');

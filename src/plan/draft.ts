@@ -53,6 +53,11 @@ export class Draft {
     this.credentials.push(credential);
   }
 
+  /** Whether there is one of this name: the first one counts, and the user's come before ours. */
+  hasCredential(name: string): boolean {
+    return this.credentials.some((credential) => credential.name === name);
+  }
+
   /** Text for a credential that the user may have given, too: then it comes behind the user's, on lines of its own. */
   addToCredential(name: string, text: string): void {
     const index = this.credentials.findIndex((credential) => credential.name === name);

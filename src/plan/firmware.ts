@@ -158,6 +158,8 @@ function planUefi(
   }
   const firmware = mapping.executable.filename;
   const template = settings.efiNvramTemplate ?? mapping.nvramTemplate.filename;
+  const ownTemplate = mapping.nvramTemplate.filename;
+  const replaced = template === ownTemplate ? {} : { ownTemplate };
   const state = besideImage(
     { setting: settings.efiNvramState, ephemeral: settings.ephemeral },
     '.efinvramstate',
@@ -171,19 +173,12 @@ function planUefi(
     false,
     draft,
     state === null
-      ? { kind: 'copy', path: template }
+      ? { kind: 'copy', path: template, ...replaced }
       : { kind: 'file', path: state, access: 'read-write', identity: null },
   );
   draft.machineProperties['pflash1'] = 'variables';
   if (state === null) return { kind: 'uefi', bios: null, nvram: null };
-  const ownTemplate = mapping.nvramTemplate.filename;
-  const nvram = {
-    path: state,
-    template,
-    firmware,
-    ...(template === ownTemplate ? {} : { ownTemplate }),
-  };
-  return { kind: 'uefi', bios: null, nvram };
+  return { kind: 'uefi', bios: null, nvram: { path: state, template, firmware, ...replaced } };
 }
 
 function addFlash(

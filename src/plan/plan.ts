@@ -13,8 +13,11 @@ export type PlannedDescriptor = { readonly target: number } & (
     }
   /** Several files one after the other, each padded to 4 bytes, in an anonymous file (initrds). */
   | { readonly kind: 'concatenation'; readonly paths: readonly string[] }
-  /** An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM). */
-  | { readonly kind: 'copy'; readonly path: string }
+  /**
+   * An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM); `ownTemplate` is the template
+   * that comes with the firmware, where another one was asked for.
+   */
+  | { readonly kind: 'copy'; readonly path: string; readonly ownTemplate?: string }
   /** An empty qcow2 image of `size` bytes without a name, in the first of the directories that can have it; for `what`. */
   | {
       readonly kind: 'overlay';

@@ -79,14 +79,7 @@ export function planReadiness(
   if (tellable) {
     draft.credential({ name: `systemd.extra-unit.${unit}`, source: { kind: 'text', text: unitText } });
     draft.addToCredential('systemd.unit-dropin.multi-user.target', `[Unit]\nWants=${unit}\n`);
-    if (vsock !== null)
-      draft.credential({
-        name: 'vmm.notify_socket',
-        source:
-          vsock.kind === 'kernel'
-            ? { kind: 'made', what: 'notify-address' }
-            : { kind: 'text', text: guestAddress(vsock.notify.port) },
-      });
+    if (vsock !== null) tellAddress(vsock, draft);
   }
   if (settings.notifyReady === true && !tellable) {
     throw new HostError(
@@ -105,6 +98,23 @@ export function planReadiness(
     patience: guest && settings.notifyReady === 'auto' ? patience[accelerator] : null,
     vsock: tellable ? heardBy(vsock) : null,
   };
+}
+
+function tellAddress(vsock: PlannedVsock, draft: Draft): void {
+  const name = 'vmm.notify_socket';
+  if (draft.hasCredential(name)) {
+    draft.notice(
+      `The guest's systemd reports to the address in your credential ${name}; here it is heard on the serial port alone, which takes systemd 256 or newer there.`,
+    );
+    return;
+  }
+  draft.credential({
+    name,
+    source:
+      vsock.kind === 'kernel'
+        ? { kind: 'made', what: 'notify-address' }
+        : { kind: 'text', text: guestAddress(vsock.notify.port) },
+  });
 }
 
 /** What the guest's systemd is given as the address of its host's port. */

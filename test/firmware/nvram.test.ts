@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { firmwareOf, prepareNvram } from '../../src/firmware/nvram.ts';
+import { checkTemplate, firmwareOf, prepareNvram } from '../../src/firmware/nvram.ts';
 import { temporaryDirectory, write } from '../temporary.ts';
 
 const directory = temporaryDirectory();
@@ -151,6 +151,24 @@ test("another user's state is refused", async () => {
     prepare({ path, template }),
     firmware(root ? /belongs to the user 65534, neither to us \(0\) nor to root/ : /cannot be opened/),
   );
+});
+
+test('a template in place of the firmware’s own has its size and its layout', async () => {
+  const place = fresh();
+  const ownTemplate = template;
+  const check = (path: string) => checkTemplate({ template: path, ownTemplate });
+  const filled = readFileSync(template).fill(7, 8192);
+  await check(write(join(place, 'filled'), filled));
+  const unfit = firmware(
+    /^--efi-nvram-template=.* does not fit the firmware, whose own template is .*4M\.fd$/,
+  );
+  await assert.rejects(check('/usr/share/OVMF/OVMF_VARS.fd'), unfit);
+  await assert.rejects(check(write(join(place, 'text'), 'text')), unfit);
+  await assert.rejects(check(write(join(place, 'other'), Buffer.alloc(filled.length))), unfit);
+  await assert.rejects(check(write(join(place, 'empty'), '')), firmware(/0 bytes, which no flash has/));
+  await assert.rejects(check(place), firmware(/is no regular file/));
+  // That the firmware's own one is missing may be why another one is given.
+  await checkTemplate({ template, ownTemplate: join(place, 'absent') });
 });
 
 test('a template that is missing, empty, no file or too large', async () => {

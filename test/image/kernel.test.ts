@@ -32,10 +32,20 @@ function pe(names: readonly string[], edit: (bytes: Buffer) => void = () => {}):
 
 const kernel = pe(['.setup', '.text']);
 const uki = pe(['.text', '.osrel', '.cmdline', '.linux', '.initrd']);
-const typeOf = async (bytes: Buffer) => (await inspectKernel(write(at('kernel'), bytes))).type;
+const inspect = (path: string, architecture = 'x86_64') => inspectKernel(path, architecture, '--linux=');
+const typeOf = async (bytes: Buffer, architecture?: string) =>
+  (await inspect(write(at('kernel'), bytes), architecture)).type;
+/** Zeros with text at some places. */
+function file(parts: { readonly [at: number]: string }, length = 4096): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (const [place, text] of Object.entries(parts)) bytes.write(text, Number(place), 'latin1');
+  return bytes;
+}
+const boot = { 510: '\x55\xaa' };
+const bzImage = file({ ...boot, 514: 'HdrS' });
 
 test('kernels with an EFI stub, unified kernel images, and others', async () => {
-  assert.deepEqual(await inspectKernel(write(at('vmlinuz'), kernel)), {
+  assert.deepEqual(await inspect(write(at('vmlinuz'), kernel)), {
     path: at('vmlinuz'),
     type: 'pe',
     size: kernel.length,
@@ -43,10 +53,45 @@ test('kernels with an EFI stub, unified kernel images, and others', async () => 
   assert.equal(await typeOf(uki), 'uki');
   assert.equal(await typeOf(pe(['.text', '.osrel', '.cmdline'])), 'pe');
   assert.equal(await typeOf(pe([])), 'pe');
-  assert.equal(await typeOf(Buffer.from('\x7fELF'.padEnd(4096, '\0'), 'latin1')), 'other');
-  assert.equal(await typeOf(Buffer.from('MZ')), 'other');
-  assert.equal(await typeOf(Buffer.from('x')), 'other');
-  assert.equal((await inspectKernel(process.execPath)).type, 'other');
+  assert.equal(await typeOf(bzImage), 'other');
+  assert.equal(await typeOf(file({ 0: '\x7fELF' })), 'other');
+  assert.equal((await inspect(process.execPath)).type, 'other');
+});
+
+test('what QEMU can start on an architecture, and what would show nothing', async () => {
+  const refused = (message: RegExp) => ({ code: 'IMAGE', message });
+  const none = refused(/^--linux=.*kernel is no kernel that QEMU can start on x86_64$/);
+  for (const bytes of [
+    Buffer.from('MZ'),
+    Buffer.from('x'),
+    Buffer.alloc(9000),
+    file(boot),
+    file({ 514: 'HdrS' }),
+    file({ ...boot, 514: 'HdrS' }).subarray(0, 0x205),
+    file({ 56: 'ARM\x64' }),
+    file({ 0: 'QFI\xfb\0\0\0\x03' }),
+  ]) {
+    await assert.rejects(typeOf(bytes), none);
+  }
+  const gzip = file({ 0: '\x1f\x8b\x08' });
+  await assert.rejects(typeOf(gzip), refused(/compressed with gzip, which QEMU does not unpack here$/));
+  await assert.rejects(typeOf(file({ 0: '\x28\xb5\x2f\xfd' }), 'aarch64'), refused(/with Zstandard, which/));
+
+  for (const bytes of [gzip, file({ 56: 'ARM\x64' }), file({ 0: '\x7fELF' })]) {
+    assert.equal(await typeOf(bytes, 'aarch64'), 'other');
+  }
+  await assert.rejects(typeOf(bzImage, 'aarch64'), refused(/that QEMU can start on aarch64$/));
+  assert.equal(await typeOf(Buffer.from('x'), 'sparc64'), 'other');
+
+  const multiboot = (sum: number) => {
+    const bytes = Buffer.alloc(8192);
+    for (const [index, value] of [0x1badb002, 0x10003, sum].entries()) {
+      bytes.writeUInt32LE(value, 4096 + 4 * index);
+    }
+    return bytes;
+  };
+  assert.equal(await typeOf(multiboot(2 ** 32 - 0x1badb002 - 0x10003)), 'other');
+  await assert.rejects(typeOf(multiboot(1)), none);
 });
 
 test('a real PE file made by objcopy becomes a unified kernel image by a section', async () => {
@@ -61,9 +106,9 @@ test('a real PE file made by objcopy becomes a unified kernel image by a section
     at('raw'),
     at('stub.efi'),
   ]);
-  assert.equal((await inspectKernel(at('stub.efi'))).type, 'pe');
+  assert.equal((await inspect(at('stub.efi'))).type, 'pe');
   execFileSync('objcopy', [`--add-section=.linux=${at('raw')}`, at('stub.efi'), at('uki.efi')]);
-  const facts = await inspectKernel(at('uki.efi'));
+  const facts = await inspect(at('uki.efi'));
   assert.equal(facts.type, 'uki');
   assert.equal(facts.size, statSync(at('uki.efi')).size);
 });
@@ -75,9 +120,10 @@ test('offsets past the end and cut files', async () => {
     return copy;
   };
   const linux = 128 + 24 + 240 + 3 * 40;
-  assert.equal(await typeOf(broken(60, 0xffffffff)), 'other');
-  assert.equal(await typeOf(broken(60, uki.length - 10)), 'other');
-  assert.equal(await typeOf(broken(60, 0)), 'other');
+  for (const offset of [0xffffffff, uki.length - 10, 0]) {
+    await assert.rejects(typeOf(broken(60, offset)), { code: 'IMAGE', message: /is no kernel that QEMU/ });
+    assert.equal(await typeOf(broken(60, offset, file({ ...boot, 0: 'MZ', 514: 'HdrS' }))), 'other');
+  }
   for (const [bytes, message] of [
     [broken(linux + 20, 0xffffffff), /is cut off: its kernel ends at byte 4294967807/],
     [broken(linux + 16, 0xffffffff), /is cut off: its kernel ends at byte/],
@@ -109,21 +155,28 @@ test('damaged headers give a type or an ImageError', async () => {
 test('what is no kernel file', async () => {
   execFileSync('mkfifo', [at('fifo')]);
   for (const [path, message] of [
-    [at('absent'), /^The kernel .*absent does not exist$/],
+    [at('absent'), /^--linux=.*absent does not exist$/],
     [directory, /is a directory/],
     [at('fifo'), /is a FIFO, no regular file/],
     ['/dev/zero', /is a character device, no regular file/],
     [write(at('empty')), /is an empty file/],
   ] as const) {
-    await assert.rejects(inspectKernel(path), { code: 'IMAGE', message });
+    await assert.rejects(inspect(path), { code: 'IMAGE', message });
   }
 });
 
 test('an initrd is any file with content', async () => {
   truncateSync(write(at('initrd')), 5 * 1024 ** 3);
-  assert.deepEqual(await inspectInitrd(at('initrd')), { path: at('initrd'), size: 5 * 1024 ** 3 });
-  await assert.rejects(inspectInitrd(at('absent')), {
-    code: 'IMAGE',
-    message: /^The initrd .* does not exist/,
+  assert.deepEqual(await inspectInitrd(at('initrd'), '--initrd='), {
+    path: at('initrd'),
+    size: 5 * 1024 ** 3,
   });
+  for (const [path, message] of [
+    [at('absent'), /^--initrd=.*absent does not exist$/],
+    [directory, /is a directory$/],
+    [at('fifo'), /is a FIFO, no regular file$/],
+    [at('empty'), /^--initrd=.*empty is an empty file$/],
+  ] as const) {
+    await assert.rejects(inspectInitrd(path, '--initrd='), { code: 'IMAGE', message });
+  }
 });

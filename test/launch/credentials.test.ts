@@ -85,6 +85,37 @@ test('more than SMBIOS tables hold is refused as soon as it is known', async () 
   await assert.rejects(content({ kind: 'secret', base64: base64(45_000) }, 'base64'), /room for 60000/);
 });
 
+test('what comes over sockets counts in the sum', async () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, 'socket');
+  let length = 0;
+  using _server = await serve(path, (connection) => connection.end(Buffer.alloc(length)));
+  const socket = memory({ kind: 'socket', path });
+  const half = {
+    ...memory({ kind: 'secret', base64: Buffer.alloc(1024 ** 2 / 2).toString('base64') }),
+    target: 6,
+  };
+  length = 1024 ** 2 / 2;
+  assert.equal((await readCredentials([socket, half], {}, never)).size, 2);
+  length += 1;
+  await assert.rejects(readCredentials([socket, half], {}, never), {
+    code: 'USAGE',
+    message: 'The credentials have 1048577 bytes in sum, systemd in the guest takes 1 MiB',
+  });
+  // SMBIOS tables have less room, which strings of the user take, too.
+  const string = {
+    ...memory({ kind: 'secret', base64: Buffer.alloc(50_000).toString('base64') }),
+    target: 6,
+  };
+  length = 7_000;
+  await readCredentials([memory({ kind: 'socket', path }, 'base64'), string], {}, never);
+  length = 8_000;
+  await assert.rejects(
+    readCredentials([memory({ kind: 'socket', path }, 'base64'), string], {}, never),
+    /^UsageError: Credentials and SMBIOS strings take 60\d\d\d bytes in the SMBIOS tables/,
+  );
+});
+
 test('what is gone, or is no file, is named', async () => {
   using directory = temporaryDirectory();
   for (const source of [
@@ -110,6 +141,26 @@ test('a socket that says nothing holds a start up only until it is given up', as
     readCredentials([memory({ kind: 'socket', path })], {}, start.signal),
     InterruptedError,
   );
+});
+
+test('one that is refused ends the reading of the others', { timeout: 60_000 }, async () => {
+  using directory = temporaryDirectory();
+  const path = join(directory.path, 'socket');
+  const gone = new Promise<void>((resolve, reject) => {
+    // The first word to somebody who has gone is refused by the kernel.
+    const server = createServer({ allowHalfOpen: true }, (connection) => {
+      const timer = setInterval(() => connection.write('.'), 5);
+      connection.on('error', () => clearInterval(timer));
+      connection.on('close', () => server.close(() => resolve()));
+    }).on('error', reject);
+    server.listen(path);
+  });
+  const missing = join(directory.path, 'missing');
+  await assert.rejects(
+    readCredentials([memory({ kind: 'socket', path }), memory({ kind: 'file', path: missing })], {}, never),
+    { code: 'FILE', message: `Credential x (--load-credential=) cannot be read from ${missing}` },
+  );
+  await gone;
 });
 
 test('a bare name is looked for with the own credentials first, then in the stores', async () => {

@@ -169,6 +169,24 @@ test('what a killed machine left is removed, and what a running one has is not',
   await new Promise((resolve) => holder.once('exit', resolve));
 });
 
+test('the removal of what a killed machine left ends with the start', async () => {
+  const base = join(directory, 'large-remnant');
+  mkdirSync(join(base, 'tree'), { recursive: true });
+  mkdirSync(join(base, `${containerPrefix}dead`));
+  const planned = plan(join(base, 'tree'));
+  const stop = new AbortController();
+  const slow = 'case "$1" in *dead) touch "$1/started"; exec sleep 1000000;; *) rm -r "$1";; esac';
+  const copy = new TreeCopy({ ...planned, remove: ['/bin/sh', '-c', slow, 'sh', planned.container] });
+  const made = copy.make(stop.signal);
+  while (!existsSync(join(base, `${containerPrefix}dead/started`))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  stop.abort(new Error('enough'));
+  await assert.rejects(made, { code: 'INTERRUPTED' });
+  await copy[Symbol.asyncDispose]();
+  assert.deepEqual(containers(base), [`${containerPrefix}dead`]);
+});
+
 test('a tree that is not the one that was looked at is not copied', async () => {
   const tree = join(directory, 'other');
   mkdirSync(tree);

@@ -81,6 +81,10 @@ const cases: { readonly [name: string]: Case } = {
   'nvram-off': { host: debian12, settings: { efiNvramState: 'off' } },
   'nvram-path': { host: debian12, settings: { efiNvramState: { path: '/var/lib/vars.fd' } } },
   'nvram-template': { host: debian12, settings: { efiNvramTemplate: '/tmp/VARS.fd' } },
+  'nvram-template-not-kept': {
+    host: debian12,
+    settings: { efiNvramTemplate: '/tmp/VARS.fd', efiNvramState: 'off' },
+  },
   'secure-boot-yes': { host: debian12, settings: { secureBoot: true } },
   'secure-boot-no': { host: debian12, settings: { secureBoot: false } },
   'secure-boot-bios': { host: debian12, settings: { secureBoot: true, firmware: 'bios' } },
@@ -459,6 +463,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { growImage: 10 * 1024 ** 3 },
   },
   'grow-image-without-image': { host: direct('pe'), settings: { ...linux, growImage: 4096 } },
+  'grow-image-directory': sharing(hosts.daemonRust, null, { growImage: 4096 }, hosts.tree),
   'grow-image-cd': { host: debian12, settings: { imageDiskType: 'scsi-cd', growImage: 1024 ** 4 } },
   'network-tap': { host: debian12, settings: { network: ['tap'] } },
   'network-tap-vhost': {
@@ -542,6 +547,32 @@ const cases: { readonly [name: string]: Case } = {
   'credentials-ours-replaced': {
     host: debian12,
     settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
+  },
+  'credentials-ways-replaced': {
+    host: forky,
+    settings: {
+      credentials: [
+        secret('vmm.notify_socket', 'vsock-stream:2:99'),
+        secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA'),
+      ],
+    },
+  },
+  'credentials-ssh-key-replaced-for-all': {
+    host: { ...forky, sshProxy: true },
+    settings: {
+      passSshKey: true,
+      credentials: [secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA')],
+    },
+  },
+  'credentials-ssh-keys-replaced': {
+    host: debian12,
+    settings: {
+      passSshKey: true,
+      credentials: [
+        secret('ssh.authorized_keys.root', 'ssh-ed25519 AAAA'),
+        secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA'),
+      ],
+    },
   },
   'credentials-more-than-smbios': {
     host: debian12,

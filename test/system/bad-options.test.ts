@@ -25,6 +25,7 @@ function furnished(): string {
     truncateSync(at(name), size);
   }
   writeFileSync(at('text'), 'text\n');
+  writeFileSync(at('packed'), Buffer.from('\xfd7zXZ\0', 'latin1'));
   writeFileSync(at('foreign.vars'), 'x');
   for (const directory of ['dir', 'foreign', 'open', 'loose', 'full']) mkdirSync(at(directory));
   writeFileSync(at('full/letter'), 'of somebody');
@@ -108,7 +109,14 @@ const cases: { readonly [option: string]: readonly Case[] } = {
   ],
   bind: bind('bind'),
   'bind-ro': bind('bind-ro'),
-  'image-format': words('image-format', 'qcow', 'RAW'),
+  'image-format': [
+    ...words('image-format', 'qcow', 'RAW'),
+    [
+      ['-D@/dir', '--image-format=qcow2'],
+      /^--image-format=qcow2 is about a disk image, but --image= was not given\. Leave it out; .*--extra-drive=/,
+    ],
+    [['--image-format=raw'], /^--image-format=raw is about a disk image, but --image= was not given/],
+  ],
   'image-disk-type': words('image-disk-type', '', 'ide', 'NVME'),
   'discard-disk': boolean('discard-disk'),
   'grow-image': [
@@ -120,6 +128,10 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     ),
     [['-i@/disk.raw', '--grow-image=1E'], /^--grow-image=1E is larger than a disk can be/],
     [['--grow-image=1M'], /^--grow-image=1048576 needs an image\. Name it with --image=PATH/],
+    [
+      ['-D@/dir', '-G2M'],
+      /^--grow-image=2097152 needs an image\. A directory has the size of its file system/,
+    ],
     [['-i@/disk.raw', '-G2M', '--image-disk-type=scsi-cd'], /^--grow-image=2097152 .* CD-ROM/],
   ],
   ephemeral: noArgument('ephemeral'),
@@ -232,14 +244,24 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     ...['fifo', 'dir'].map(
       (name): Case => [
         [...uefi, '--efi-nvram-state=no', `--efi-nvram-template=@/${name}`],
-        new RegExp(
-          `^The NVRAM template @/${name} cannot be read: It is no regular file\\. .*--efi-nvram-template=`,
-        ),
+        new RegExp(`^The NVRAM template @/${name} is no regular file\\. .*--efi-nvram-template=`),
       ],
     ),
     [
       [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=/dev/zero'],
-      /^The NVRAM template \/dev\/zero cannot be read: It is no regular file/,
+      /^The NVRAM template \/dev\/zero is no regular file/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/text'],
+      /^--efi-nvram-template=@\/text does not fit the firmware, whose own template is .*--firmware=/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/empty'],
+      /^The NVRAM template @\/empty has 0 bytes, which no flash has\. .*--efi-nvram-template=/,
+    ],
+    [
+      [...uefi, '--efi-nvram-state=no', '--efi-nvram-template=@/nothing'],
+      /^The NVRAM template @\/nothing cannot be read: ENOENT.* --efi-nvram-template=/,
     ],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/nothing'], /^The NVRAM template .*ENOENT/],
     [[...uefi, '--efi-nvram-state=@/vars', '--efi-nvram-template=@/dir'], /^The NVRAM template .*no regular/],
@@ -281,8 +303,21 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     [['--firmware-features=a b'], /^--firmware-features=a b is no list of firmware features/],
   ],
   'secure-boot': tristate('secure-boot'),
-  linux: [[['--linux=@/nothing'], /@\/nothing does not exist/]],
-  initrd: [[['--initrd=@/nothing'], /@\/nothing/]],
+  linux: [
+    [['--linux=@/nothing'], /^--linux=@\/nothing does not exist/],
+    [['--linux=@/dir'], /^--linux=@\/dir is a directory/],
+    [['--linux=@/fifo'], /^--linux=@\/fifo is a FIFO/],
+    [['--linux=@/empty'], /^--linux=@\/empty is an empty file/],
+    [['--linux=@/text'], /^--linux=@\/text is no kernel that QEMU can start on .*\. Give the file/],
+    [['--linux=@/disk.raw'], /^--linux=@\/disk\.raw is no kernel .*--image=/],
+    [['--linux=@/packed'], /^--linux=@\/packed is compressed with xz, .*\. Unpack it first \(unxz\)\.$/],
+  ],
+  initrd: [
+    [['--initrd=@/nothing'], /^--initrd=@\/nothing does not exist/],
+    [['--initrd=@/dir'], /^--initrd=@\/dir is a directory/],
+    [['--initrd=@/fifo'], /^--initrd=@\/fifo is a FIFO/],
+    [['--initrd=@/empty'], /^--initrd=@\/empty is an empty file/],
+  ],
   kvm: tristate('kvm'),
   tpm: tristate('tpm'),
   cpus: [[['--cpus=0'], /^--cpus=0 is no whole number from 1 to 4096/]],

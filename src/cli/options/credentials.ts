@@ -90,7 +90,7 @@ export const credentialOptions: readonly Option[] = [
     help: 'Make an SSH key that opens the guest',
     man: [
       "Whether a new SSH key pair is made for this run. The private key lies in the machine's runtime directory, for its owner only, and goes with the machine; the public one is passed as the credential `ssh.ephemeral-authorized_keys-all`, which systemd 256 and newer in the guest accepts for logins over AF_VSOCK. The command for a login is shown at the start. Default: `yes` where the machine has a vsock device, else `no`.",
-      'With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest writes it to `/root/.ssh/authorized_keys` when there is no such file, and it stays there.',
+      'With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest writes it to `/root/.ssh/authorized_keys` when there is no such file, and it stays there. Credentials of these names that are given by `--set-credential=` or `--load-credential=` take their place; where they leave none for this key, none is made.',
     ],
     key: 'PassSshKey',
     harmless: true,

@@ -12,7 +12,7 @@ export const executionOptions: readonly Option[] = [
     since: '0.1',
     help: 'Boot this kernel directly',
     man: [
-      'A kernel or a unified kernel image that is started without a boot loader. Its command line is what stands after the options, see KERNEL COMMAND LINE. A unified kernel image needs UEFI firmware. An empty value takes an earlier one back.',
+      'A kernel or a unified kernel image that is started without a boot loader. Its command line is what stands after the options, see KERNEL COMMAND LINE. On x86-64 it is a bzImage or an ELF file with a PVH or Multiboot header, on arm64 an Image, which may be compressed with gzip; either may have an EFI stub. A unified kernel image needs UEFI firmware. An empty value takes an earlier one back.',
       '    vmspawn --image=root.raw --linux=vmlinuz --initrd=initrd.img root=/dev/vda rw',
     ],
     key: 'Linux',

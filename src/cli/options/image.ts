@@ -29,7 +29,7 @@ export const imageOptions: readonly Option[] = [
     help: 'Format of the image, such as raw or qcow2',
     man: [
       'The format of `--image=`: `raw`, `qcow2`, `vmdk`, `vdi` or `vhdx`. By default a file whose name ends in one of these words after a dot is of that format, and everything else is raw. The content is never asked: a guest that can write to a raw image could otherwise turn it into a qcow2 one that names any file of the host. A block device is always raw.',
-      'Backing files of a qcow2 image must lie in its own directory and are opened for reading only. An image of the other formats must be one file: a VMDK that consists of several, or that has a parent, is refused.',
+      'Backing files of a qcow2 image must lie in its own directory and are opened for reading only. An image of the other formats must be one file: a VMDK that consists of several, or that has a parent, is refused. Without an image there is no format to give.',
     ],
     key: 'ImageFormat',
     effect: setting((settings, value, place) => {

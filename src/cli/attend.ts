@@ -1,6 +1,8 @@
 import { startBanner } from '../console/banner.ts';
 import { type ForwardEnd, forwardConsole } from '../console/forward.ts';
+import { afterAny } from '../console/guest-output.ts';
 import type { HotkeyAction } from '../console/input.ts';
+import { allowedByDefault } from '../console/terminal-reach.ts';
 import { lostText } from '../console/view.ts';
 import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
@@ -42,6 +44,8 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
       }),
     );
   }
+  // Written by QEMU itself, as it comes from the guest.
+  if (mode === 'native') foreground.prepareForDeath(afterAny(allowedByDefault));
   if (machine.console === null || mode === 'headless') return await machine.exited;
   if (await forward(attendance)) {
     writeErr(
@@ -75,6 +79,7 @@ async function forward(attendance: Attendance): Promise<boolean> {
   await using _console = forwardConsole({
     console: view,
     onSize: (size) => view.setSize(size),
+    onBegin: (undo) => foreground.prepareForDeath(undo),
     look: consoleLook(settings, machine.plan.machine, environment),
     input: interactive ? 0 : null,
     output: 1,

@@ -27,6 +27,11 @@ export interface ForwardOptions {
   readonly history?: number;
   /** Told the size of the window that shows the console, at first and when it changes. */
   readonly onSize?: (size: { readonly rows: number; readonly columns: number }) => void;
+  /**
+   * Told, before anything is written for the guest, what puts the terminal back whatever the guest will have done: for
+   * somebody who does so if we are killed.
+   */
+  readonly onBegin?: (undo: string) => void;
   /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
   readonly input: number | null;
   /** The user's standard output. */
@@ -210,6 +215,7 @@ class Forwarder implements Owned {
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
       this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
+      this.#options.onBegin?.(`${this.#screen.endOfAny()}\r\n${this.#look.end}`);
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
     }

@@ -21,6 +21,12 @@ export interface TerminalFilterOptions {
   readonly allow: ReadonlySet<Reach>;
 }
 
+/** What a guest has done to the keyboard's protocol on one screen. */
+interface Keyboard {
+  pushed: number;
+  set: boolean;
+}
+
 /** What becomes of a sequence; a Buffer takes its place. */
 export type Verdict = 'pass' | 'drop' | Buffer;
 
@@ -39,8 +45,12 @@ export class TerminalFilter {
   mode: FilterMode;
   readonly #allow: ReadonlySet<Reach>;
   #titles = 0;
-  #keyboards = 0;
-  #keyboardSet = false;
+  /** Terminals keep the protocols of the keyboard for each screen: the normal one and the alternate one. */
+  readonly #keyboards: readonly [Keyboard, Keyboard] = [
+    { pushed: 0, set: false },
+    { pushed: 0, set: false },
+  ];
+  #alternate = false;
   #modifiersSet = false;
   #coloursSet = false;
 
@@ -58,6 +68,7 @@ export class TerminalFilter {
         return rule === 'own' ? this.#ownCsi(sequence) : this.#verdict(rule);
       }
       case 'escape':
+        if (sequence.final === 0x63 && sequence.intermediates === 0) this.#alternate = false; // RIS
         if (sequence.final === 0x3d && this.mode === 'replay') return 'pass'; // DECKPAM, a mode of the keyboard
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
@@ -82,17 +93,21 @@ export class TerminalFilter {
     return this.judge(sequence) === 'pass';
   }
 
-  /** What takes back the guest's changes that outlast it. */
+  /** What takes back changes to the alternate screen, if that is shown, before it is left. */
+  undoScreen(): string {
+    return this.#alternate ? undoKeyboard(this.#keyboards[1]) : '';
+  }
+
+  /** What takes back the guest's changes that outlast it, when the normal screen is shown. */
   undo(): string {
     const text = [
-      this.#keyboardSet ? '\x1b[=0u' : '',
-      this.#keyboards > 0 ? `\x1b[<${this.#keyboards}u` : '',
+      undoKeyboard(this.#keyboards[0]),
       this.#modifiersSet ? '\x1b[>4m' : '',
       '\x1b[23;0t'.repeat(this.#titles),
-      this.#coloursSet ? '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\' : '',
+      this.#coloursSet ? ownColours : '',
     ].join('');
-    this.#keyboardSet = this.#modifiersSet = this.#coloursSet = false;
-    this.#keyboards = this.#titles = 0;
+    this.#modifiersSet = this.#coloursSet = false;
+    this.#titles = 0;
     return text;
   }
 
@@ -127,6 +142,8 @@ export class TerminalFilter {
       return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay');
     });
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
+    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
+      this.#alternate = sequence.final === 0x68;
     if (kept.length === all.length) return 'pass';
     const prefix = sequence.prefix === 0 ? '' : '?';
     return Buffer.from(`\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
@@ -145,19 +162,20 @@ export class TerminalFilter {
 
   /** https://sw.kovidgoyal.net/kitty/keyboard-protocol/: `>` pushes, `<` pops, `=` sets. */
   #keyboard(prefix: number, parameters: string): Verdict {
+    const keyboard = this.#keyboards[this.#alternate ? 1 : 0];
     if (prefix === 0x3d) {
-      this.#keyboardSet = true;
+      keyboard.set = true;
       return 'pass';
     }
     if (prefix === 0x3e) {
-      if (this.#keyboards >= STACK_LIMIT) return 'drop';
-      this.#keyboards += 1;
+      if (keyboard.pushed >= STACK_LIMIT) return 'drop';
+      keyboard.pushed += 1;
       return 'pass';
     }
     const count = parameters === '' ? 1 : Number(parameters);
-    const pops = Math.min(Number.isNaN(count) ? 0 : count, this.#keyboards);
+    const pops = Math.min(Number.isNaN(count) ? 0 : count, keyboard.pushed);
     if (pops === 0) return 'drop';
-    this.#keyboards -= pops;
+    keyboard.pushed -= pops;
     return pops === count ? 'pass' : Buffer.from(`\x1b[<${pops}u`);
   }
 
@@ -223,6 +241,23 @@ export class TerminalFilter {
       .filter((pair) => pair.startsWith('t='));
     return this.#verdict(media.every((pair) => pair === 't=d') ? 'graphics' : 'files');
   }
+}
+
+/** What a terminal's own palette, text, background and cursor are. */
+const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
+
+const screens = /^0*(?:47|1047|1049)$/;
+
+function undoKeyboard(keyboard: Keyboard): string {
+  const text = `${keyboard.set ? '\x1b[=0u' : ''}${keyboard.pushed > 0 ? `\x1b[<${keyboard.pushed}u` : ''}`;
+  keyboard.set = false;
+  keyboard.pushed = 0;
+  return text;
+}
+
+/** What takes back all that a guest may have changed on the screen that is shown, where nothing is known; the titles stay. */
+export function undoAny(allow: ReadonlySet<Reach>): string {
+  return `\x1b[=0u\x1b[<${STACK_LIMIT}u\x1b[>4m${allow.has('colours') ? ownColours : ''}`;
 }
 
 function body({ data, bodyStart, bodyEnd }: Sequence): string {

@@ -145,7 +145,7 @@ class Forwarder implements Owned {
       if (this.#screen === null || this.#output === null) return;
       // The shell's prompt gets a line of its own.
       const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
-      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end}`);
+      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end()}`);
     };
     const afterResume = () => {
       if (this.#screen !== null)
@@ -215,7 +215,7 @@ class Forwarder implements Owned {
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
       this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
-      this.#options.onBegin?.(`${this.#screen.endOfAny()}\r\n${this.#look.end}`);
+      this.#options.onBegin?.(`${this.#screen.endOfAny()}\r\n${this.#look.end()}`);
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
     }

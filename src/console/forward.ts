@@ -6,6 +6,7 @@ import { BackgroundAnswer, backgroundQuery, tintFor } from './background.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
 import { GuestOutput } from './guest-output.ts';
 import { type HotkeyAction, HotkeyDetector } from './input.ts';
+import { LastAnswers, lastQuestions } from './last-answers.ts';
 import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
@@ -56,6 +57,8 @@ const READ_SIZE = 16 * 1024;
 const INPUT_LIMIT = 1024 * 1024;
 /** One at the other end of the world may answer later. */
 const ANSWER_TIME = 200;
+/** Milliseconds for which a question of the guest's counts as not answered yet. */
+const UNANSWERED = 1000;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
 
@@ -83,6 +86,11 @@ class Forwarder implements Owned {
   #answer: BackgroundAnswer | null = null;
   #asking: NodeJS.Timeout | undefined;
   #asked = 0;
+  /** Of the guest, that went to the terminal; and when the latest did. */
+  #questions = 0;
+  #questioned = -Infinity;
+  /** Takes the answers that nobody waits for any more. */
+  #lastAnswers: LastAnswers | null = null;
   #terminalInput = false;
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
@@ -237,6 +245,10 @@ class Forwarder implements Owned {
 
   #show(chunk: Buffer): void {
     const shown = this.#screen === null ? chunk : this.#screen.push(chunk);
+    if (this.#screen !== null && this.#screen.questions !== this.#questions) {
+      this.#questions = this.#screen.questions;
+      this.#questioned = performance.now();
+    }
     if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
   }
 
@@ -276,8 +288,14 @@ class Forwarder implements Owned {
     if (length === null) return;
     if (length === 0) {
       input.readiness.stop();
+      this.#wake();
       // The line discipline turns Ctrl-D into no end of file in raw mode: the terminal itself is gone.
       if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
+      return;
+    }
+    if (this.#lastAnswers !== null) {
+      this.#lastAnswers.push(this.#buffer.subarray(0, length));
+      this.#wake();
       return;
     }
     const chunk = this.#typed(this.#buffer.subarray(0, length));
@@ -340,6 +358,7 @@ class Forwarder implements Owned {
     try {
       await this.#takeAnswer();
       await this.#drain();
+      await this.#takeLastAnswers();
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }
@@ -355,6 +374,22 @@ class Forwarder implements Owned {
       await this.#pause(left);
     }
     this.#input?.readiness.stop();
+  }
+
+  /** As those to what the guest has asked right before the end would be; nobody knows how many these are. */
+  async #takeLastAnswers(): Promise<void> {
+    const input = this.#input;
+    const recent = performance.now() - this.#questioned < UNANSWERED;
+    if (input === null || !this.#terminalInput || !this.#output?.idle || !recent) return;
+    this.#lastAnswers = new LastAnswers();
+    this.#output.write(Buffer.from(lastQuestions));
+    const deadline = performance.now() + this.#answerTime;
+    input.readiness.start();
+    while (!this.#lastAnswers.complete) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !(await this.#pause(left))) break;
+    }
+    input.readiness.stop();
   }
 
   /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */

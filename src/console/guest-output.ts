@@ -61,6 +61,11 @@ export class GuestOutput implements EscapeSink {
     return result;
   }
 
+  /** How many sequences have gone to the terminal so far that it may answer. */
+  get questions(): number {
+    return this.#filter.questions;
+  }
+
   /** Who is there changes: when all of before was shown, and when nobody is left who would take the terminal's answers. */
   set mode(mode: FilterMode) {
     this.#filter.mode = mode;

@@ -43,6 +43,8 @@ const STACK_LIMIT = 16;
  */
 export class TerminalFilter {
   mode: FilterMode;
+  /** How many sequences have gone to the terminal that it may answer. */
+  questions = 0;
   readonly #allow: ReadonlySet<Reach>;
   #titles = 0;
   /** Terminals keep the protocols of the keyboard for each screen: the normal one and the alternate one. */
@@ -112,7 +114,9 @@ export class TerminalFilter {
   }
 
   #verdict(rule: Rule): Verdict {
-    return this.#permits(rule) ? 'pass' : 'drop';
+    if (!this.#permits(rule)) return 'drop';
+    if (rule === 'answered') this.questions += 1;
+    return 'pass';
   }
 
   #permits(rule: Rule): boolean {
@@ -190,7 +194,10 @@ export class TerminalFilter {
     // A line feed in it ends the string in some terminals.
     if (/[\x00-\x1f\x7f]/.test(rest)) return 'drop';
     if (rule === 'own' || rule === 'colours') return this.#colours(Number(number), rest);
-    if (rule === 'clipboard' && rest.includes('?') && this.mode !== 'interactive') return 'drop';
+    if (rule === 'clipboard' && rest.includes('?')) {
+      if (this.mode !== 'interactive') return 'drop';
+      this.questions += 1;
+    }
     return this.#verdict(rule);
   }
 
@@ -217,6 +224,7 @@ export class TerminalFilter {
     if (number < 20 && values.length > 0 && values.every((value) => value === '?'))
       return this.#verdict('answered');
     if (!this.#allow.has('colours') || (rest.includes('?') && this.mode !== 'interactive')) return 'drop';
+    if (rest.includes('?')) this.questions += 1;
     this.#coloursSet = true;
     return 'pass';
   }
@@ -235,6 +243,7 @@ export class TerminalFilter {
     if (!control.startsWith('G') || this.mode !== 'interactive') return 'drop';
     // The control data went on behind what is known of a long string.
     if (data.length === 0 && sequence.bodyEnd === sequence.end) return 'drop';
+    this.questions += 1;
     const media = control
       .slice(1)
       .split(',')

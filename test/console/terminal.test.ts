@@ -157,6 +157,26 @@ test('the terminal is asked before anything is shown; an answer that comes at th
   assertRestored(scratch);
 });
 
+test('what the guest asks at its end is answered to nobody', async () => {
+  using scratch = new Scratch();
+  const job = `${script('interactive', 'asking')}; read -r line; echo "line=$line"`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY');
+  terminal.write('\x1b[1;1R');
+  await terminal.shows('BYE\x1b[c\x1b[5n');
+  // The guest's DA1 comes before our own.
+  terminal.write('\x1b[?62;22c\x1b]11;rgb:0000/00');
+  terminal.write('00/0000\x1b\\\x1b[?62;2');
+  terminal.write('2c\x1b[0n');
+  await until(() => scratch.text('after').includes('flags'), 'the end');
+  terminal.write('typed\r');
+  await terminal.over();
+  assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+  const received = scratch.lines().map((line) => String(line['received'] ?? ''));
+  assert.equal(received.join(''), Buffer.from('\x1b[1;1R').toString('hex'));
+  assertRestored(scratch);
+});
+
 test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async () => {
   using scratch = new Scratch();
   await using terminal = new Terminal(script('read-only', 'echo'), scratch);

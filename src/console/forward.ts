@@ -59,6 +59,8 @@ const INPUT_LIMIT = 1024 * 1024;
 const ANSWER_TIME = 200;
 /** Milliseconds for which a question of the guest's counts as not answered yet. */
 const UNANSWERED = 1000;
+/** Milliseconds that the guest has to see a size that is not that of the window. */
+const OTHER_SIZE = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
 
@@ -101,6 +103,9 @@ class Forwarder implements Owned {
   #leaving = false;
   /** How many bytes of before are still to come. */
   #past: number;
+  /** Tell the guest the window's size, and another one before, at which what has the whole screen draws it once more. */
+  #resized: () => void = () => {};
+  #redraw: () => void = () => {};
   #wake: () => void = () => {};
   #disposal: Promise<void> | undefined;
 
@@ -138,12 +143,24 @@ class Forwarder implements Owned {
   #followSize(): void {
     const { output, onSize } = this.#options;
     if (onSize === undefined) return;
+    let waiting: NodeJS.Timeout | undefined;
     const tell = () => {
+      clearTimeout(waiting);
       const size = terminalSize(output);
       if (size !== null) onSize(size);
     };
+    this.#resized = tell;
+    this.#redraw = () => {
+      const size = terminalSize(output);
+      if (size !== null) onSize({ ...size, rows: size.rows === 1 ? 2 : size.rows - 1 });
+      waiting = setTimeout(tell, OTHER_SIZE);
+    };
     process.on('SIGWINCH', tell);
-    this.#stack.defer(() => void process.off('SIGWINCH', tell));
+    this.#stack.defer(() => {
+      clearTimeout(waiting);
+      process.off('SIGWINCH', tell);
+      this.#resized = this.#redraw = () => {};
+    });
     tell();
   }
 
@@ -156,8 +173,11 @@ class Forwarder implements Owned {
       this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end()}`);
     };
     const afterResume = () => {
-      if (this.#screen !== null)
-        this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+      if (this.#screen === null) return;
+      this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+      // Nobody tells a stopped job that its window has another size now.
+      if (this.#screen.alternate) this.#redraw();
+      else this.#resized();
     };
     const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);

@@ -66,6 +66,11 @@ export class GuestOutput implements EscapeSink {
     return this.#filter.questions;
   }
 
+  /** The guest shows its alternate screen. */
+  get alternate(): boolean {
+    return this.#filter.alternate;
+  }
+
   /** Who is there changes: when all of before was shown, and when nobody is left who would take the terminal's answers. */
   set mode(mode: FilterMode) {
     this.#filter.mode = mode;
@@ -82,7 +87,7 @@ export class GuestOutput implements EscapeSink {
     return `\x18${afterAny(this.#allow)}${this.#tint?.end() ?? ''}`;
   }
 
-  /** What to write after `end` when the guest is shown once more; of the screen only what the guest writes from now on comes back. */
+  /** What to write after `end` when the guest is shown once more; of the screen itself nothing comes back. */
   again(): string {
     return `${this.#modes.again()}${this.start()}`;
   }

@@ -61,6 +61,11 @@ export class TerminalFilter {
     this.#allow = allow;
   }
 
+  /** The alternate screen is shown. */
+  get alternate(): boolean {
+    return this.#alternate;
+  }
+
   /** Judges a complete sequence. */
   judge(sequence: Sequence): Verdict {
     switch (sequence.kind) {
@@ -70,8 +75,11 @@ export class TerminalFilter {
         return rule === 'own' ? this.#ownCsi(sequence) : this.#verdict(rule);
       }
       case 'escape':
-        if (sequence.final === 0x63 && sequence.intermediates === 0) this.#alternate = false; // RIS
-        if (sequence.final === 0x3d && this.mode === 'replay') return 'pass'; // DECKPAM, a mode of the keyboard
+        if (sequence.intermediates === 0) {
+          if (sequence.final === 0x63) this.#alternate = false; // RIS
+          // DECKPAM, a mode of the keyboard.
+          if (sequence.final === 0x3d) return this.mode === 'read-only' ? 'drop' : 'pass';
+        }
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
         return this.#osc(sequence);

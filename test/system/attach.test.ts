@@ -56,6 +56,12 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     terminal.type('echo stolen-by-a-terminal\r');
     await terminal.seen(/\nstolen-by-a-terminal\r/);
     await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length > 0);
+    // What reaches out of the window, and what would stay.
+    terminal.type('sh\r');
+    await terminal.seen(/# $/);
+    terminal.type(String.raw`printf '\033]52;c;QQ==\007\033[?1049h\033[?25l\033[1;5r\033[41mcolour\n'`);
+    terminal.type('; echo lef""t; exit\r');
+    await reader.seen(/\x1b\[41mcolour\r\nleft/);
   }
   // A closed terminal leaves the machine as it is, and the console free.
   await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length === 0);
@@ -69,6 +75,10 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     using shown = terminalOf('console-log', machine);
     await shown.unchanged(0);
     assert.ok(shown.screen.includes('\nstolen-by-a-terminal\r\n'));
+    // Of what is in the log, only the colours come to a terminal, and do not stay.
+    assert.ok(log.stdout.includes('\x1b]52;c;QQ==\x07\x1b[?1049h\x1b[?25l\x1b[1;5r\x1b[41mcolour'));
+    assert.match(shown.screen, /\x1b\[41mcolour\r\n[\s\S]*\x1b\[0m/);
+    assert.doesNotMatch(shown.screen, /\x1b\]52|\x1b\[\?(1049h|25l)|\x1b\[1;5r/);
   }
 
   using terminal = terminalOf('attach', machine);

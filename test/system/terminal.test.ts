@@ -56,10 +56,19 @@ test('Ctrl-] Ctrl-] p asks for a power-off, again no less gently; two signals to
 test('a killed supervisor leaves the terminal as it was, and its status to the shell', {
   timeout: 120_000,
 }, async () => {
-  using terminal = machineIn('tty-kill');
+  using terminal = new Terminal([program, ...directBoot('tty-kill'), '--background=44'], {
+    environment: { TERM: 'xterm-256color', NO_COLOR: '' },
+  });
   await terminal.seen(/vmspawn-small: up/);
+  const at = terminal.screen.length;
   process.kill(supervisor('tty-kill'), 'SIGKILL');
   await terminal.unchanged(137);
+  // Tint, title and context are over, before the shell goes on.
+  const [, id = ''] = /\x1b\]3008;start=([0-9a-f]{32});/.exec(terminal.screen) ?? [];
+  assert.match(
+    terminal.screen.slice(at),
+    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[J\\r\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\[^]*status=137`),
+  );
   await until(() => processes(/guest=tty-kill,/).length === 0);
   await vmspawn(['--machine=tty-kill', '--clean-up']);
   assert.deepEqual(leftovers('tty-kill'), []);

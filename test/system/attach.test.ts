@@ -57,8 +57,9 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     await terminal.seen(/\nstolen-by-a-terminal\r/);
     await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length > 0);
     // What reaches out of the window, and what would stay.
+    const at = terminal.screen.length;
     terminal.type('sh\r');
-    await terminal.seen(/# $/);
+    await terminal.seen(/# /, at);
     terminal.type(String.raw`printf '\033]52;c;QQ==\007\033[?1049h\033[?25l\033[1;5r\033[41mcolour\n'`);
     terminal.type('; echo lef""t; exit\r');
     await reader.seen(/\x1b\[41mcolour\r\nleft/);

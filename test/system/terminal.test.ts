@@ -67,7 +67,7 @@ test('a killed supervisor leaves the terminal as it was, and its status to the s
   const [, id = ''] = /\x1b\]3008;start=([0-9a-f]{32});/.exec(terminal.screen) ?? [];
   assert.match(
     terminal.screen.slice(at),
-    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[J\\r\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\[^]*status=137`),
+    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[J\\r+\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\[^]*status=137`),
   );
   await until(() => processes(/guest=tty-kill,/).length === 0);
   await vmspawn(['--machine=tty-kill', '--clean-up']);

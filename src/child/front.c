@@ -4,9 +4,10 @@
  * and dies as the program does, passes on the signals that are meant for it, and puts a terminal in order that a killed
  * program has left raw.
  *
- * VMSPAWN_FRONT=terminal:FD names the program's end of a socket. One byte at a time: from the program 'l' (it listens: signals
- * that ask for an end come as bytes with their numbers from now on) and 'd' (it has left the terminal: the front ends with
- * status 0). Without bytes, the end of the file tells it that the front is gone.
+ * VMSPAWN_FRONT=terminal:FD names the program's end of a socket. From the program come 'l' (it listens: signals that ask for
+ * an end go to it as bytes with their numbers from now on), 't' with a text that a NUL ends (to be written to the terminal if
+ * the program is killed: what undoes a guest's changes), and 'd' (it has left the terminal: the front ends with status 0).
+ * Without bytes, the end of the file tells it that the front is gone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +29,9 @@ static int channel;
 static int listening;
 static struct termios modes;
 static int flags;
+/* A text that does not fit is none. */
+static char undo[4096];
+static size_t undo_length;
 
 static int start(char **words, const sigset_t *mask, const int *pair) {
   program = fork();
@@ -42,19 +46,49 @@ static int start(char **words, const sigset_t *mask, const int *pair) {
   _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Somebody has killed the program in the middle of its work: modes, flags, and what a guest may have switched on. */
+static void on_byte(char byte) {
+  static char text[sizeof undo];
+  static size_t length;
+  static int in_text;
+  if (in_text && byte != 0) {
+    if (length < sizeof text) text[length] = byte;
+    length++;
+  } else if (in_text) {
+    in_text = 0;
+    undo_length = length <= sizeof text ? length : 0;
+    memcpy(undo, text, undo_length);
+  } else if (byte == 't') {
+    in_text = 1;
+    length = 0;
+  } else if (byte == 'l') {
+    listening = 1;
+  } else if (byte == 'd') {
+    _exit(0);
+  }
+}
+
+/* False at the end of the file: the program has closed its end, and SIGCHLD follows. */
+static int on_channel(void) {
+  char bytes[512];
+  for (;;) {
+    ssize_t length = recv(channel, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (length < 0) return errno == EAGAIN || errno == EINTR;
+    if (length == 0) return 0;
+    for (ssize_t at = 0; at < length; at++) on_byte(bytes[at]);
+  }
+}
+
+/* Somebody has killed the program in the middle of its work: modes, flags, and what it wanted undone. */
 static void restore_terminal(void) {
-  static const char reset[] =
-      "\x18\x1b[?1047l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l"
-      "\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h\r\n";
   struct termios now = {0};
   pid_t group = tcgetpgrp(0);
   if (tcgetattr(0, &now) < 0 || (group > 0 && group != getpgrp())) return;
   fcntl(0, F_SETFL, flags);
   if (memcmp(&now, &modes, sizeof now) == 0) return;
-  /* SIGTTOU is blocked, so that nothing stops us here. */
+  /* SIGTTOU is blocked, so that nothing stops us here. What was typed, or told by the terminal, was for the guest. */
+  tcflush(0, TCIFLUSH);
   tcsetattr(0, TCSANOW, &modes);
-  if (write(1, reset, sizeof reset - 1) < 0) return;
+  if (write(1, undo, undo_length) < 0) return;
 }
 
 static void follow(int status) {
@@ -64,6 +98,7 @@ static void follow(int status) {
   }
   if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
   if (!WIFSIGNALED(status)) return;
+  on_channel();
   int number = WTERMSIG(status);
   restore_terminal();
   static const struct rlimit none = {0, 0}; /* the program's core is the one to look at */
@@ -102,17 +137,6 @@ static void on_signal(const struct signalfd_siginfo *info) {
       kill(program, SIGCONT);
       break;
   }
-}
-
-/* False at the end of the file: the program has closed its end, and SIGCHLD follows. */
-static int on_channel(void) {
-  char byte;
-  ssize_t length = recv(channel, &byte, 1, MSG_DONTWAIT);
-  if (length < 0) return errno == EAGAIN || errno == EINTR;
-  if (length == 0) return 0;
-  if (byte == 'l') listening = 1;
-  if (byte == 'd') _exit(0);
-  return 1;
 }
 
 int main(int argc, char **argv) {

@@ -1,6 +1,9 @@
 import { startBanner } from '../console/banner.ts';
+import type { ContextExit } from '../console/context.ts';
 import { type ForwardEnd, forwardConsole } from '../console/forward.ts';
+import { afterAny } from '../console/guest-output.ts';
 import type { HotkeyAction } from '../console/input.ts';
+import { allowedByDefault } from '../console/terminal-reach.ts';
 import { lostText } from '../console/view.ts';
 import { describeError } from '../errors.ts';
 import type { Environment } from '../host/identity.ts';
@@ -42,6 +45,8 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
       }),
     );
   }
+  // Written by QEMU itself, as it comes from the guest.
+  if (mode === 'native') foreground.prepareForDeath(afterAny(allowedByDefault));
   if (machine.console === null || mode === 'headless') return await machine.exited;
   if (await forward(attendance)) {
     writeErr(
@@ -71,17 +76,23 @@ async function forward(attendance: Attendance): Promise<boolean> {
   view.on('returned', () => {
     messages.notice({ level: 'notice', text: 'The console is written to from here again.' });
   });
+  let exit: ContextExit | null = null;
+  const over = machine.exited.then(async (outcome) => {
+    const { signal } = await machine.ended;
+    exit = outcome.error === null || signal === null ? { status: outcome.status } : { signal };
+  });
   const outputIsTerminal = isTerminal(1);
   await using _console = forwardConsole({
     console: view,
     onSize: (size) => view.setSize(size),
-    look: consoleLook(settings, machine.plan.machine, environment),
+    onBegin: (undo) => foreground.prepareForDeath(undo),
+    look: consoleLook(settings, machine.plan.machine, environment, () => exit),
     input: interactive ? 0 : null,
     output: 1,
     mode: interactive ? 'interactive' : 'read-only',
     onEnd: (end) => onEnd(end, attendance, outputIsTerminal),
   });
-  const left = await Promise.race([machine.exited.then(() => false), foreground.wanted.then(() => true)]);
+  const left = await Promise.race([over.then(() => false), foreground.wanted.then(() => true)]);
   // What the guest goes on to write is for others.
   if (left) view.destroy();
   return left;

@@ -40,6 +40,11 @@ export class Foreground {
     this.#want();
   }
 
+  /** What to write to the terminal if we are killed in the middle of our work. */
+  prepareForDeath(undo: string): void {
+    if (!this.#left) this.#front?.prepareForDeath(undo);
+  }
+
   /** Leaves, once. A process that leads its group stays in its session, and only ignores its end. Throws what open(2) throws. */
   leave(): void {
     if (this.#left) return;

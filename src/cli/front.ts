@@ -9,6 +9,7 @@ export const frontVariable = 'VMSPAWN_FRONT';
 /** Bytes that go to the front (src/child/front.c); what comes from it are the numbers of signals. */
 const listening = 'l';
 export const leaving = 'd';
+const undoing = 't';
 
 export interface FrontEvents {
   /** The front was sent a signal that is for us. */
@@ -57,6 +58,11 @@ export class Front implements Disposable {
       if (!this.#released) events.onGone();
     });
     this.#send(listening);
+  }
+
+  /** What it is to write to the terminal if we are killed, beside putting back the modes. */
+  prepareForDeath(undo: string): void {
+    if (this.kind === 'terminal') this.#send(`${undoing}${undo}\0`);
   }
 
   /** Lets it end with status 0, without us. */

@@ -1,17 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import { contextEnd, contextStart, terminalStyle, titleEnd, titleStart } from '../console/context.ts';
+import {
+  type ContextExit,
+  contextEnd,
+  contextStart,
+  terminalStyle,
+  titleEnd,
+  titleStart,
+} from '../console/context.ts';
 import type { Look } from '../console/look.ts';
 import { type Environment, machineId } from '../host/identity.ts';
 import type { Settings } from '../settings/settings.ts';
+import { ownPidfdId } from '../sys/pidfd.ts';
 import { randomDigits } from '../sys/random.ts';
 import { isTerminal } from '../sys/stdio.ts';
 
-/** How the terminal on standard output shows a machine's console. */
+/** How the terminal on standard output shows a machine's console; `exit` tells how that has ended, null while it runs. */
 export function consoleLook(
   { background, consoleAllow }: Pick<Settings, 'background' | 'consoleAllow'>,
   machine: string,
   environment: Environment,
+  exit: () => ContextExit | null,
 ): Look {
   const style = terminalStyle(environment, {
     isTerminal: isTerminal(1),
@@ -28,14 +37,14 @@ export function consoleLook(
         machineId: machineId(),
         bootId: bootId(),
         pid: process.pid,
-        pidfdId: null,
+        pidfdId: ownPidfdId()?.toString() ?? null,
         command: 'vmspawn',
       })
     : '';
   return {
     tint: style.ask ? 'ask' : style.tint ? background : null,
     start: `${context}${style.title ? titleStart(machine, hostname()) : ''}`,
-    end: `${style.title ? titleEnd : ''}${style.context ? contextEnd(id, null) : ''}`,
+    end: () => `${style.title ? titleEnd : ''}${style.context ? contextEnd(id, exit()) : ''}`,
     allow: new Set(consoleAllow),
   };
 }

@@ -39,10 +39,24 @@ export function contextStart(facts: ContextFacts): string {
   return `\x1b]3008;start=${escaped(facts.id)}${text}\x1b\\`;
 }
 
-/** Tells the terminal that the machine is over; `status` is its exit status where there is one. */
-export function contextEnd(id: string, status: number | null): string {
-  const exit = status === null ? '' : status === 0 ? ';exit=success' : `;exit=failure;status=${status}`;
-  return `\x1b]3008;end=${escaped(id)}${exit}\x1b\\`;
+/** How a machine has ended: its exit status, or the signal that its QEMU died of. */
+export type ContextExit = { readonly status: number } | { readonly signal: NodeJS.Signals };
+
+/** Those of them that speak of a defect (signal(7): action Core); all else comes from outside. */
+const defects: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>([
+  ...(['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGQUIT', 'SIGSEGV', 'SIGSYS', 'SIGTRAP'] as const),
+  ...(['SIGXCPU', 'SIGXFSZ'] as const),
+]);
+
+/** Tells the terminal that what follows is not the machine's any more; how that has ended, or null while it goes on. */
+export function contextEnd(id: string, exit: ContextExit | null): string {
+  return `\x1b]3008;end=${escaped(id)}${exit === null ? '' : exitFields(exit)}\x1b\\`;
+}
+
+function exitFields(exit: ContextExit): string {
+  if ('signal' in exit)
+    return `;exit=${defects.has(exit.signal) ? 'crash' : 'interrupt'};signal=${exit.signal}`;
+  return `;exit=${exit.status === 0 ? 'success' : 'failure'};status=${exit.status}`;
 }
 
 /** Keeps the window's title and gives it that of the machine; the host's name where it is known. */

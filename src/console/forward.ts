@@ -6,6 +6,7 @@ import { BackgroundAnswer, backgroundQuery, tintFor } from './background.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
 import { GuestOutput } from './guest-output.ts';
 import { type HotkeyAction, HotkeyDetector } from './input.ts';
+import { LastAnswers, lastQuestions } from './last-answers.ts';
 import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
@@ -27,6 +28,11 @@ export interface ForwardOptions {
   readonly history?: number;
   /** Told the size of the window that shows the console, at first and when it changes. */
   readonly onSize?: (size: { readonly rows: number; readonly columns: number }) => void;
+  /**
+   * Told, before anything is written for the guest, what puts the terminal back whatever the guest will have done: for
+   * somebody who does so if we are killed.
+   */
+  readonly onBegin?: (undo: string) => void;
   /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
   readonly input: number | null;
   /** The user's standard output. */
@@ -51,6 +57,10 @@ const READ_SIZE = 16 * 1024;
 const INPUT_LIMIT = 1024 * 1024;
 /** One at the other end of the world may answer later. */
 const ANSWER_TIME = 200;
+/** Milliseconds for which a question of the guest's counts as not answered yet. */
+const UNANSWERED = 1000;
+/** Milliseconds that the guest has to see a size that is not that of the window. */
+const OTHER_SIZE = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
 
@@ -78,6 +88,11 @@ class Forwarder implements Owned {
   #answer: BackgroundAnswer | null = null;
   #asking: NodeJS.Timeout | undefined;
   #asked = 0;
+  /** Of the guest, that went to the terminal; and when the latest did. */
+  #questions = 0;
+  #questioned = -Infinity;
+  /** Takes the answers that nobody waits for any more. */
+  #lastAnswers: LastAnswers | null = null;
   #terminalInput = false;
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
@@ -88,6 +103,9 @@ class Forwarder implements Owned {
   #leaving = false;
   /** How many bytes of before are still to come. */
   #past: number;
+  /** Tell the guest the window's size, and another one before, at which what has the whole screen draws it once more. */
+  #resized: () => void = () => {};
+  #redraw: () => void = () => {};
   #wake: () => void = () => {};
   #disposal: Promise<void> | undefined;
 
@@ -125,12 +143,24 @@ class Forwarder implements Owned {
   #followSize(): void {
     const { output, onSize } = this.#options;
     if (onSize === undefined) return;
+    let waiting: NodeJS.Timeout | undefined;
     const tell = () => {
+      clearTimeout(waiting);
       const size = terminalSize(output);
       if (size !== null) onSize(size);
     };
+    this.#resized = tell;
+    this.#redraw = () => {
+      const size = terminalSize(output);
+      if (size !== null) onSize({ ...size, rows: size.rows === 1 ? 2 : size.rows - 1 });
+      waiting = setTimeout(tell, OTHER_SIZE);
+    };
     process.on('SIGWINCH', tell);
-    this.#stack.defer(() => void process.off('SIGWINCH', tell));
+    this.#stack.defer(() => {
+      clearTimeout(waiting);
+      process.off('SIGWINCH', tell);
+      this.#resized = this.#redraw = () => {};
+    });
     tell();
   }
 
@@ -140,11 +170,14 @@ class Forwarder implements Owned {
       if (this.#screen === null || this.#output === null) return;
       // The shell's prompt gets a line of its own.
       const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
-      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end}`);
+      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end()}`);
     };
     const afterResume = () => {
-      if (this.#screen !== null)
-        this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+      if (this.#screen === null) return;
+      this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+      // Nobody tells a stopped job that its window has another size now.
+      if (this.#screen.alternate) this.#redraw();
+      else this.#resized();
     };
     const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
@@ -210,6 +243,7 @@ class Forwarder implements Owned {
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
       this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
+      this.#options.onBegin?.(`${this.#screen.endOfAny()}\r\n${this.#look.end()}`);
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
     }
@@ -231,6 +265,10 @@ class Forwarder implements Owned {
 
   #show(chunk: Buffer): void {
     const shown = this.#screen === null ? chunk : this.#screen.push(chunk);
+    if (this.#screen !== null && this.#screen.questions !== this.#questions) {
+      this.#questions = this.#screen.questions;
+      this.#questioned = performance.now();
+    }
     if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
   }
 
@@ -270,8 +308,14 @@ class Forwarder implements Owned {
     if (length === null) return;
     if (length === 0) {
       input.readiness.stop();
+      this.#wake();
       // The line discipline turns Ctrl-D into no end of file in raw mode: the terminal itself is gone.
       if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
+      return;
+    }
+    if (this.#lastAnswers !== null) {
+      this.#lastAnswers.push(this.#buffer.subarray(0, length));
+      this.#wake();
       return;
     }
     const chunk = this.#typed(this.#buffer.subarray(0, length));
@@ -334,6 +378,7 @@ class Forwarder implements Owned {
     try {
       await this.#takeAnswer();
       await this.#drain();
+      await this.#takeLastAnswers();
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }
@@ -349,6 +394,22 @@ class Forwarder implements Owned {
       await this.#pause(left);
     }
     this.#input?.readiness.stop();
+  }
+
+  /** As those to what the guest has asked right before the end would be; nobody knows how many these are. */
+  async #takeLastAnswers(): Promise<void> {
+    const input = this.#input;
+    const recent = performance.now() - this.#questioned < UNANSWERED;
+    if (input === null || !this.#terminalInput || !this.#output?.idle || !recent) return;
+    this.#lastAnswers = new LastAnswers();
+    this.#output.write(Buffer.from(lastQuestions));
+    const deadline = performance.now() + this.#answerTime;
+    input.readiness.start();
+    while (!this.#lastAnswers.complete) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !(await this.#pause(left))) break;
+    }
+    input.readiness.stop();
   }
 
   /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */

@@ -1,7 +1,7 @@
 import { EscapeParser } from './escape-parser.ts';
 import type { EscapeSink, Sequence } from './escape-sequence.ts';
-import { PrivateModes } from './private-modes.ts';
-import { type FilterMode, TerminalFilter } from './terminal-filter.ts';
+import { PrivateModes, resetFromAny } from './private-modes.ts';
+import { type FilterMode, TerminalFilter, undoAny } from './terminal-filter.ts';
 import type { Reach } from './terminal-reach.ts';
 import { Tint } from './tint.ts';
 
@@ -27,6 +27,7 @@ const SHORT = 32;
 export class GuestOutput implements EscapeSink {
   readonly #parser = new EscapeParser();
   readonly #filter: TerminalFilter;
+  readonly #allow: ReadonlySet<Reach>;
   readonly #tint: Tint | null;
   readonly #modes = new PrivateModes();
   /** Before this place all of the chunk is in `#scratch` or removed. Nothing is, as long as `#changed` is false. */
@@ -37,6 +38,7 @@ export class GuestOutput implements EscapeSink {
 
   constructor({ tint, mode, allow }: GuestOutputOptions) {
     this.#filter = new TerminalFilter({ mode, allow });
+    this.#allow = allow;
     this.#tint = tint === null ? null : new Tint(tint);
   }
 
@@ -59,6 +61,16 @@ export class GuestOutput implements EscapeSink {
     return result;
   }
 
+  /** How many sequences have gone to the terminal so far that it may answer. */
+  get questions(): number {
+    return this.#filter.questions;
+  }
+
+  /** The guest shows its alternate screen. */
+  get alternate(): boolean {
+    return this.#filter.alternate;
+  }
+
   /** Who is there changes: when all of before was shown, and when nobody is left who would take the terminal's answers. */
   set mode(mode: FilterMode) {
     this.#filter.mode = mode;
@@ -66,10 +78,16 @@ export class GuestOutput implements EscapeSink {
 
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */
   end(): string {
-    return `${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
+    // CAN first: it ends a sequence or string that the guest has left unfinished.
+    return `\x18${this.#filter.undoScreen()}${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
   }
 
-  /** What to write after `end` when the guest is shown once more; of the screen only what the guest writes from now on comes back. */
+  /** What to write in place of `end` for somebody who has not seen what the guest wrote. */
+  endOfAny(): string {
+    return `\x18${afterAny(this.#allow)}${this.#tint?.end() ?? ''}`;
+  }
+
+  /** What to write after `end` when the guest is shown once more; of the screen itself nothing comes back. */
   again(): string {
     return `${this.#modes.again()}${this.start()}`;
   }
@@ -83,7 +101,8 @@ export class GuestOutput implements EscapeSink {
     if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
-    if (sequence.kind === 'escape' || sequence.prefix !== 0) this.#modes.see(sequence);
+    if (sequence.kind === 'escape' || sequence.prefix !== 0 || sequence.intermediates !== 0)
+      this.#modes.see(sequence);
     const follow = this.#tint?.after(sequence) ?? null;
     if (follow !== null) this.#insert(sequence.chunkEnd, follow);
   }
@@ -143,4 +162,10 @@ export class GuestOutput implements EscapeSink {
     larger.set(this.#scratch.subarray(0, this.#length));
     this.#scratch = larger;
   }
+}
+
+/** What brings a terminal to rest of which nothing is known but what a guest may do to it. */
+export function afterAny(allow: ReadonlySet<Reach>): string {
+  const keyboard = undoAny(allow);
+  return `${keyboard}${resetFromAny()}${keyboard}`;
 }

@@ -4,12 +4,12 @@ import { allowedByDefault, type Reach } from './terminal-reach.ts';
 export interface Look {
   /** SGR parameters of the background; `ask` tints that of the terminal, which is asked for it; null leaves it as it is. */
   readonly tint: string | null;
-  /** Written before and after everything else: title, context. */
+  /** Written before and after everything else, and around a stop: title, context. */
   readonly start: string;
-  readonly end: string;
+  readonly end: () => string;
   /** What the guest may reach outside of its part of the screen. */
   readonly allow: ReadonlySet<Reach>;
 }
 
 /** Nothing but the guest. */
-export const plainLook: Look = { tint: null, start: '', end: '', allow: allowedByDefault };
+export const plainLook: Look = { tint: null, start: '', end: () => '', allow: allowedByDefault };

@@ -7,10 +7,14 @@ const LONGEST = 64;
 /** The modes that make a shell unusable when a guest leaves them behind, with what they are at rest. */
 const atRest = new Map<number, boolean>([
   [1, false], // application cursor keys
+  [4, false], // smooth scrolling
   [5, false], // reverse video
   [6, false], // origin mode
   [7, true], // wrap around
+  [8, true], // keys repeat
   [25, true], // cursor shown
+  [45, false], // reverse wrap around
+  [66, false], // application keypad
   ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016].map((mode) => [mode, false] as const), // mouse, focus
   ...[47, 1047, 1049].map((mode) => [mode, false] as const), // alternate screen
   [69, false], // left and right margins
@@ -20,12 +24,23 @@ const atRest = new Map<number, boolean>([
 ]);
 
 /**
+ * What no terminal has at rest and what is undone without a look at it: a soft reset (DECSTR), which tmux and Linux' own
+ * console do not know; so then, one by one, the character sets, the keypad, insertion, colours and the scroll region (to set
+ * that moves the cursor), wrap around (which DECSTR switches off on some terminals), the cursor shown. Moves no text.
+ */
+const always = '\x1b[!p\x0f\x1b(B\x1b>\x1b[4l\x1b[0m\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h';
+
+/** The cursor's own shape: DECSCUSR, and that of Linux' console. */
+const shapes = { ' q': '\x1b[0 q', '?c': '\x1b[?0c' } as const;
+
+/**
  * Follows which private modes of the terminal the guest has changed, through all chunk boundaries, to undo exactly
- * these at the end (xterm's ctlseqs, "DEC Private Mode Set"). A guest that ends in the middle of an editor leaves the
+ * these at the end (xterm's ctlseqs, "DEC Private Mode Set"), and the cursor's shape. A guest that ends in the middle of an editor leaves the
  * alternate screen, mouse reports and a hidden cursor behind otherwise.
  */
 export class PrivateModes {
   readonly #changed = new Set<number>();
+  readonly #shaped = new Set<keyof typeof shapes>();
   readonly #parser = new EscapeParser();
   readonly #sink: EscapeSink = {
     sequence: (sequence) => this.see(sequence),
@@ -41,8 +56,14 @@ export class PrivateModes {
 
   /** Takes a sequence that goes to the terminal, from a parser that others share. */
   see({ kind, final, prefix, intermediates, data, bodyStart, bodyEnd }: Sequence): void {
+    if (kind === 'csi' && final === 0x71 && prefix === 0 && intermediates === 0x20) this.#shaped.add(' q');
     if (intermediates !== 0) return;
-    if (kind === 'escape' && final === 0x63) this.#changed.clear(); // RIS
+    if (kind === 'csi' && final === 0x63 && prefix === 0x3f) this.#shaped.add('?c');
+    if (kind === 'escape' && final === 0x63) {
+      // RIS
+      this.#changed.clear();
+      this.#shaped.clear();
+    }
     if (kind !== 'csi' || prefix !== 0x3f || (final !== 0x68 && final !== 0x6c)) return;
     if (bodyEnd - bodyStart <= LONGEST)
       this.#set(data.toString('latin1', bodyStart, bodyEnd), final === 0x68);
@@ -65,16 +86,25 @@ export class PrivateModes {
 
   /**
    * What brings the terminal back to rest: the changed modes in reverse (the alternate screen is left first, because
-   * the cursor's state is kept with it), a soft reset, plain characters, wrap around, the cursor shown. It moves no
-   * text on the normal screen.
+   * the cursor's state is kept with it), the cursor's shape, and `always`.
    */
   reset(): string {
     const modes = [...this.#changed].toSorted((a, b) => Number(isScreen(b)) - Number(isScreen(a)));
-    const undo = modes.map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'h' : 'l'}`).join('');
-    // CAN first: it ends a sequence or string that the guest has left unfinished. DECSTR switches wrap around off on
-    // some terminals, so that it is switched on after it.
-    return `\x18${undo}\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h`;
+    return `${resetModes(modes)}${[...this.#shaped].map((shape) => shapes[shape]).join('')}${always}`;
   }
+}
+
+/**
+ * As PrivateModes.reset, for a terminal of which nothing is known. Of the alternate screens 1047 leaves each, and restores no
+ * cursor that nobody has saved. Origin mode is left to the soft reset: to switch it off moves the cursor.
+ */
+export function resetFromAny(): string {
+  const others = [...atRest.keys()].filter((mode) => !isScreen(mode) && mode !== 6);
+  return `${resetModes([1047, ...others])}${Object.values(shapes).join('')}${always}`;
+}
+
+function resetModes(modes: readonly number[]): string {
+  return modes.map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'h' : 'l'}`).join('');
 }
 
 function isScreen(mode: number): boolean {

@@ -21,6 +21,12 @@ export interface TerminalFilterOptions {
   readonly allow: ReadonlySet<Reach>;
 }
 
+/** What a guest has done to the keyboard's protocol on one screen. */
+interface Keyboard {
+  pushed: number;
+  set: boolean;
+}
+
 /** What becomes of a sequence; a Buffer takes its place. */
 export type Verdict = 'pass' | 'drop' | Buffer;
 
@@ -37,16 +43,27 @@ const STACK_LIMIT = 16;
  */
 export class TerminalFilter {
   mode: FilterMode;
+  /** How many sequences have gone to the terminal that it may answer. */
+  questions = 0;
   readonly #allow: ReadonlySet<Reach>;
   #titles = 0;
-  #keyboards = 0;
-  #keyboardSet = false;
+  /** Terminals keep the protocols of the keyboard for each screen: the normal one and the alternate one. */
+  readonly #keyboards: readonly [Keyboard, Keyboard] = [
+    { pushed: 0, set: false },
+    { pushed: 0, set: false },
+  ];
+  #alternate = false;
   #modifiersSet = false;
   #coloursSet = false;
 
   constructor({ mode, allow }: TerminalFilterOptions) {
     this.mode = mode;
     this.#allow = allow;
+  }
+
+  /** The alternate screen is shown. */
+  get alternate(): boolean {
+    return this.#alternate;
   }
 
   /** Judges a complete sequence. */
@@ -58,7 +75,11 @@ export class TerminalFilter {
         return rule === 'own' ? this.#ownCsi(sequence) : this.#verdict(rule);
       }
       case 'escape':
-        if (sequence.final === 0x3d && this.mode === 'replay') return 'pass'; // DECKPAM, a mode of the keyboard
+        if (sequence.intermediates === 0) {
+          if (sequence.final === 0x63) this.#alternate = false; // RIS
+          // DECKPAM, a mode of the keyboard.
+          if (sequence.final === 0x3d) return this.mode === 'read-only' ? 'drop' : 'pass';
+        }
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
         return this.#osc(sequence);
@@ -82,22 +103,28 @@ export class TerminalFilter {
     return this.judge(sequence) === 'pass';
   }
 
-  /** What takes back the guest's changes that outlast it. */
+  /** What takes back changes to the alternate screen, if that is shown, before it is left. */
+  undoScreen(): string {
+    return this.#alternate ? undoKeyboard(this.#keyboards[1]) : '';
+  }
+
+  /** What takes back the guest's changes that outlast it, when the normal screen is shown. */
   undo(): string {
     const text = [
-      this.#keyboardSet ? '\x1b[=0u' : '',
-      this.#keyboards > 0 ? `\x1b[<${this.#keyboards}u` : '',
+      undoKeyboard(this.#keyboards[0]),
       this.#modifiersSet ? '\x1b[>4m' : '',
       '\x1b[23;0t'.repeat(this.#titles),
-      this.#coloursSet ? '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\' : '',
+      this.#coloursSet ? ownColours : '',
     ].join('');
-    this.#keyboardSet = this.#modifiersSet = this.#coloursSet = false;
-    this.#keyboards = this.#titles = 0;
+    this.#modifiersSet = this.#coloursSet = false;
+    this.#titles = 0;
     return text;
   }
 
   #verdict(rule: Rule): Verdict {
-    return this.#permits(rule) ? 'pass' : 'drop';
+    if (!this.#permits(rule)) return 'drop';
+    if (rule === 'answered') this.questions += 1;
+    return 'pass';
   }
 
   #permits(rule: Rule): boolean {
@@ -127,6 +154,8 @@ export class TerminalFilter {
       return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay');
     });
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
+    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
+      this.#alternate = sequence.final === 0x68;
     if (kept.length === all.length) return 'pass';
     const prefix = sequence.prefix === 0 ? '' : '?';
     return Buffer.from(`\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
@@ -145,19 +174,20 @@ export class TerminalFilter {
 
   /** https://sw.kovidgoyal.net/kitty/keyboard-protocol/: `>` pushes, `<` pops, `=` sets. */
   #keyboard(prefix: number, parameters: string): Verdict {
+    const keyboard = this.#keyboards[this.#alternate ? 1 : 0];
     if (prefix === 0x3d) {
-      this.#keyboardSet = true;
+      keyboard.set = true;
       return 'pass';
     }
     if (prefix === 0x3e) {
-      if (this.#keyboards >= STACK_LIMIT) return 'drop';
-      this.#keyboards += 1;
+      if (keyboard.pushed >= STACK_LIMIT) return 'drop';
+      keyboard.pushed += 1;
       return 'pass';
     }
     const count = parameters === '' ? 1 : Number(parameters);
-    const pops = Math.min(Number.isNaN(count) ? 0 : count, this.#keyboards);
+    const pops = Math.min(Number.isNaN(count) ? 0 : count, keyboard.pushed);
     if (pops === 0) return 'drop';
-    this.#keyboards -= pops;
+    keyboard.pushed -= pops;
     return pops === count ? 'pass' : Buffer.from(`\x1b[<${pops}u`);
   }
 
@@ -172,7 +202,10 @@ export class TerminalFilter {
     // A line feed in it ends the string in some terminals.
     if (/[\x00-\x1f\x7f]/.test(rest)) return 'drop';
     if (rule === 'own' || rule === 'colours') return this.#colours(Number(number), rest);
-    if (rule === 'clipboard' && rest.includes('?') && this.mode !== 'interactive') return 'drop';
+    if (rule === 'clipboard' && rest.includes('?')) {
+      if (this.mode !== 'interactive') return 'drop';
+      this.questions += 1;
+    }
     return this.#verdict(rule);
   }
 
@@ -199,6 +232,7 @@ export class TerminalFilter {
     if (number < 20 && values.length > 0 && values.every((value) => value === '?'))
       return this.#verdict('answered');
     if (!this.#allow.has('colours') || (rest.includes('?') && this.mode !== 'interactive')) return 'drop';
+    if (rest.includes('?')) this.questions += 1;
     this.#coloursSet = true;
     return 'pass';
   }
@@ -217,12 +251,30 @@ export class TerminalFilter {
     if (!control.startsWith('G') || this.mode !== 'interactive') return 'drop';
     // The control data went on behind what is known of a long string.
     if (data.length === 0 && sequence.bodyEnd === sequence.end) return 'drop';
+    this.questions += 1;
     const media = control
       .slice(1)
       .split(',')
       .filter((pair) => pair.startsWith('t='));
     return this.#verdict(media.every((pair) => pair === 't=d') ? 'graphics' : 'files');
   }
+}
+
+/** What a terminal's own palette, text, background and cursor are. */
+const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
+
+const screens = /^0*(?:47|1047|1049)$/;
+
+function undoKeyboard(keyboard: Keyboard): string {
+  const text = `${keyboard.set ? '\x1b[=0u' : ''}${keyboard.pushed > 0 ? `\x1b[<${keyboard.pushed}u` : ''}`;
+  keyboard.set = false;
+  keyboard.pushed = 0;
+  return text;
+}
+
+/** What takes back all that a guest may have changed on the screen that is shown, where nothing is known; the titles stay. */
+export function undoAny(allow: ReadonlySet<Reach>): string {
+  return `\x1b[=0u\x1b[<${STACK_LIMIT}u\x1b[>4m${allow.has('colours') ? ownColours : ''}`;
 }
 
 function body({ data, bodyStart, bodyEnd }: Sequence): string {

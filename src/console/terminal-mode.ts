@@ -152,12 +152,18 @@ function onFatalSignal(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
+/** Until the SIGCONT that ends a stop has come: what was sent to stop us before that has done so already. */
+let stopping = false;
+
 function onStop(): void {
+  if (stopping) return;
+  stopping = true;
   restoreAll();
   process.kill(process.pid, 'SIGSTOP');
 }
 
 function onContinue(): void {
+  stopping = false;
   for (const entry of held) attempt(() => entry.resume());
 }
 

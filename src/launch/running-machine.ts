@@ -1,4 +1,4 @@
-import type { EarlyChild } from '../child/early-child.ts';
+import type { EarlyChild, ExitStatus } from '../child/early-child.ts';
 import type { ConsoleHub } from '../console/hub.ts';
 import type { MachineEnd } from '../control/console-frames.ts';
 import { type ControlledMachine, runningMachine } from '../control/machine.ts';
@@ -47,8 +47,8 @@ export class RunningMachine implements AsyncDisposable {
    * machine is gone; disposal closes it.
    */
   readonly console: ConsoleHub | null;
-  /** Settles when QEMU is gone, before the rest is cleaned up. Never rejects. */
-  readonly ended: Promise<unknown>;
+  /** Settles when QEMU is gone, before the rest is cleaned up: how. Never rejects. */
+  readonly ended: Promise<ExitStatus>;
   /** Settles when the machine counts as ready; rejects with a QemuError when it has ended before. */
   readonly ready: Promise<void>;
   /** Settles when QEMU is gone and everything has been given back. Never rejects. */

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { check, koffi, libc, type PollHandle } from './koffi.ts';
 
@@ -22,6 +22,23 @@ export interface Pidfd extends Disposable, AsyncDisposable {
   exited(): Promise<void>;
   /** Throws SystemCallError: ESRCH when the process is reaped, EPERM. */
   signal(signal: NodeJS.Signals): void;
+}
+
+/** f_type of the file system of pidfds (linux/magic.h). */
+const PID_FS_MAGIC = 0x50494446n;
+
+/**
+ * The inode of our own pidfd, which names this process as long as the host is up; null before Linux 6.9, where all pidfds have the
+ * same one.
+ */
+export function ownPidfdId(): bigint | null {
+  try {
+    using pidfd = openPidfd(process.pid);
+    if (statfsSync(`/proc/self/fd/${pidfd.fd}`, { bigint: true }).type !== PID_FS_MAGIC) return null;
+    return fstatSync(pidfd.fd, { bigint: true }).ino;
+  } catch {
+    return null;
+  }
 }
 
 /** Opens a process by its PID. Throws SystemCallError (ESRCH when there is none). */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
@@ -129,18 +129,24 @@ test('in a terminal: a key is one signal, and Ctrl-Z stops the job', async () =>
   assert.equal(said.match(/int\r\n/g)?.length, 1, said);
 });
 
-test('it puts a terminal in order that a killed program has left raw, and touches no other', async () => {
-  for (const [raw, modes] of [
-    [true, 'stty raw -echo'],
-    [false, ':'],
+test('it puts a terminal in order that a killed program has left raw, as that wanted it, and touches no other', async () => {
+  for (const [program, undo] of [
+    [String.raw`printf 'tFIRST\0'; printf 'tUNDONE\0'; stty raw -echo`, 'UNDONE'],
+    // More than there is room for, of a letter that would let it go.
+    [String.raw`printf t; head -c 5000 /dev/zero | tr '\0' d; printf '\0'; stty raw -echo`, ''],
+    [String.raw`printf 'tUNDONE\0'`, ''],
   ] as const) {
     using scratch = new Scratch();
-    const script = `stty -g >before; '${front}' sh -c '${modes}; kill -KILL $$'; echo $? >status; stty -g >after`;
+    writeFileSync(
+      scratch.path('program'),
+      `eval "exec 4>&\${VMSPAWN_FRONT#terminal:}"\n{ ${program}; } >&4\nkill -KILL $$`,
+    );
+    const script = `stty -g >before; '${front}' sh program; echo $? >status; stty -g >after`;
     await using terminal = new Terminal(script, scratch);
     await terminal.over();
     assert.equal(scratch.text('status'), '137\n');
     assert.match(scratch.text('before'), /^[0-9a-f:]+\n$/);
     assert.equal(scratch.text('after'), scratch.text('before'));
-    assert.equal(terminal.output.includes('\x1b[?1047l'), raw);
+    assert.equal(terminal.output.toString('latin1').replace(/(Killed\r\n)?\x01over\x01/, ''), undo);
   }
 });

@@ -38,8 +38,14 @@ test('values are escaped and bounded', () => {
 
 test('the end of a context says how the machine ended', () => {
   assert.equal(contextEnd('x', null), '\x1b]3008;end=x\x1b\\');
-  assert.equal(contextEnd('x', 0), '\x1b]3008;end=x;exit=success\x1b\\');
-  assert.equal(contextEnd('x', 3), '\x1b]3008;end=x;exit=failure;status=3\x1b\\');
+  for (const [exit, fields] of [
+    [{ status: 0 }, 'exit=success;status=0'],
+    [{ status: 3 }, 'exit=failure;status=3'],
+    [{ signal: 'SIGSEGV' }, 'exit=crash;signal=SIGSEGV'],
+    [{ signal: 'SIGKILL' }, 'exit=interrupt;signal=SIGKILL'],
+  ] as const) {
+    assert.equal(contextEnd('x', exit), `\x1b]3008;end=x;${fields}\x1b\\`);
+  }
 });
 
 test('the title is kept, set without control characters, and put back', () => {

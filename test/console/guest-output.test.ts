@@ -7,6 +7,7 @@ import { reaches } from '../../src/settings/defaults.ts';
 import { chunkedStream } from './chunks.ts';
 
 const tint = '48;2;12;51;19';
+const always = '\x1b[!p\x0f\x1b(B\x1b>\x1b[4l\x1b[0m\x1b7\x1b[r\x1b8\x1b[?7h\x1b[?25h';
 const set = `\x1b[${tint}m`;
 
 interface Options {
@@ -57,12 +58,30 @@ test('a sequence in pieces is held until it is complete', () => {
 
 test('the end undoes what the guest left behind', () => {
   const out = guestOutput({ tint });
-  out.push(Buffer.from('\x1b[?1049h\x1b[?1000h\x1b[>1u\x1b[>4;2m\x1b[22;0t'));
+  // A terminal keeps what was pushed for the keyboard with the screen.
+  out.push(Buffer.from('\x1b[>1u\x1b[>3u\x1b[?1049h\x1b[?1000h\x1b[>1u\x1b[>4;2m\x1b[22;0t'));
   assert.equal(
     out.end(),
-    '\x18\x1b[?1049l\x1b[?1000l\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h\x1b[<1u\x1b[>4m\x1b[23;0t\x1b[0m\x1b[J',
+    `\x18\x1b[<1u\x1b[?1049l\x1b[?1000l${always}\x1b[<2u\x1b[>4m\x1b[23;0t\x1b[0m\x1b[J`,
   );
-  assert.equal(guestOutput().end(), '\x18\x1b[!p\x1b[0m\x1b[?7h\x1b[?25h');
+  assert.equal(guestOutput().end(), `\x18${always}`);
+  out.push(Buffer.from('\x1b[?1000;1049l'));
+  assert.equal(out.end(), `\x18${always}\x1b[0m\x1b[J`);
+});
+
+test('who has not seen the guest undoes the same', () => {
+  const undone = guestOutput({ tint, allow: new Set(reaches) }).endOfAny();
+  const out = guestOutput({ allow: new Set(reaches) });
+  out.push(Buffer.from('\x1b[>4;2m\x1b]11;red\x07\x1b[=3u\x1b[?1049h\x1b[=3u\x1b[?1006h'));
+  // The alternate screen is left in the way that needs no saved cursor.
+  const [before = '', after = ''] = out.end().split('\x1b[?1049l');
+  for (const part of before.slice(1).split(/(?=\x1b)/))
+    assert.ok(undone.split('\x1b[?1047l')[0]?.includes(part));
+  for (const part of after.split(/(?=\x1b)/)) assert.ok(undone.split('\x1b[?1047l')[1]?.includes(part), part);
+  assert.match(undone, /\x1b\[0m\x1b\[J$/);
+  assert.doesNotMatch(guestOutput().endOfAny(), /\x1b\]/);
+  // vmspawn-front has room for 4096 bytes.
+  assert.ok(undone.length < 1000);
 });
 
 test('nothing makes the terminal answer in read-only mode, nor from the end on', () => {

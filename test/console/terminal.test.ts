@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { execaSync } from 'execa';
+import { asset } from '../../src/assets.ts';
 import { pattern } from './pattern.ts';
 import { fixture, Scratch, Terminal, until } from './session.ts';
 
@@ -137,6 +138,43 @@ test('stopped from outside the terminal is as before, continued it is raw again'
   );
 });
 
+test('several stops at a time are one; in the end of each a full-screen guest has its modes again, and is to draw anew', async () => {
+  using scratch = new Scratch();
+  const front = asset('dist', 'vmspawn-front');
+  const job = `set -m; stty -g >before
+    '${front}' '${process.execPath}' '${fixture}' interactive full-screen 2>errors
+    stty -g >stopped0; stty rows 20; fg >/dev/null
+    stty -g >stopped1; fg >/dev/null; stty -g >after`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('EDITOR');
+  const pid = Number((await scratch.line('started'))['started']);
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+  const slave = readlinkSync(`/proc/${terminal.pid}/fd/0`);
+  const modes = () => `${execaSync('stty', ['-g', '-F', slave]).stdout}\n`;
+  const raw = modes();
+  for (const round of [0, 1]) {
+    const at = terminal.output.length;
+    if (round === 0) process.kill(-group, 'SIGTSTP');
+    // Of two from outside the kernel may make one.
+    else process.kill(pid, 'SIGUSR2');
+    await until(() => scratch.text(`stopped${round}`).includes('\n'), 'the shell to look at the terminal');
+    assert.equal(scratch.text(`stopped${round}`), scratch.text('before'));
+    await until(() => modes() === raw, 'a raw terminal');
+    const said = () => terminal.output.toString('latin1', at);
+    await until(() => /\x1b\[\?1049l.*\x1b\[\?25h.*\x1b\[\?1049h.*\x1b\[\?2004h/s.test(said()), 'its modes');
+    // It is stopped once only, so that the size which is told last is the true one.
+    const sizes = () => scratch.lines().filter((line) => 'size' in line);
+    await until(() => sizes().length === 3 + 2 * round, 'two sizes');
+  }
+  const sizes = scratch.lines().flatMap((line) => line['size'] ?? []);
+  assert.equal(sizes.join(' '), '24x80 19x80 20x80 19x80 20x80');
+  terminal.write('\x1d\x1d\x1d');
+  await terminal.over();
+  // Not the flags: the shell has no look at these.
+  assert.equal(scratch.text('after'), scratch.text('before'));
+});
+
 test('the terminal is asked before anything is shown; an answer that comes at the end is nobody’s input', async () => {
   using scratch = new Scratch();
   const job = `stty -g >before; grep flags /proc/self/fdinfo/0 >>before
@@ -154,6 +192,26 @@ test('the terminal is asked before anything is shown; an answer that comes at th
   terminal.write('typed\r');
   await terminal.over();
   assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+  assertRestored(scratch);
+});
+
+test('what the guest asks at its end is answered to nobody', async () => {
+  using scratch = new Scratch();
+  const job = `${script('interactive', 'asking')}; read -r line; echo "line=$line"`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY');
+  terminal.write('\x1b[1;1R');
+  await terminal.shows('BYE\x1b[c\x1b[5n');
+  // The guest's DA1 comes before our own.
+  terminal.write('\x1b[?62;22c\x1b]11;rgb:0000/00');
+  terminal.write('00/0000\x1b\\\x1b[?62;2');
+  terminal.write('2c\x1b[0n');
+  await until(() => scratch.text('after').includes('flags'), 'the end');
+  terminal.write('typed\r');
+  await terminal.over();
+  assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+  const received = scratch.lines().map((line) => String(line['received'] ?? ''));
+  assert.equal(received.join(''), Buffer.from('\x1b[1;1R').toString('hex'));
   assertRestored(scratch);
 });
 
@@ -200,7 +258,10 @@ test('started in the background it waits for the foreground; read-only it runs a
   await using terminal = new Terminal(job, scratch);
   await terminal.shows('READY\r\n');
   assert.equal(scratch.text('stopped'), scratch.text('before').split('flags')[0]);
-  assert.deepEqual(scratch.lines().at(1), { end: 'console-closed' });
+  assert.deepEqual(
+    scratch.lines().find((line) => 'end' in line),
+    { end: 'console-closed' },
+  );
   terminal.write('\x04');
   await terminal.over();
   assertRestored(scratch);

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
+  fstatSync,
   mkdtempSync,
   readFileSync,
   readSync,
@@ -24,7 +25,7 @@ import { acquireLock, LockHeldError } from '../../src/sys/lock.ts';
 import { droppableRanges, trimMemory } from '../../src/sys/madvise.ts';
 import { createMemfd, sealMemfd } from '../../src/sys/memfd.ts';
 import { notifyManager } from '../../src/sys/notify.ts';
-import { openPidfd } from '../../src/sys/pidfd.ts';
+import { openPidfd, ownPidfdId } from '../../src/sys/pidfd.ts';
 import { readPipe } from '../../src/sys/pipe-reader.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'vmspawn-test-'));
@@ -85,6 +86,13 @@ print('held',flush=True); time.sleep(60)`,
   holder.kill('SIGKILL');
   await ended;
   acquireLock(path, 'x')[Symbol.dispose]();
+});
+
+test('the inode of our pidfd, where each process has its own', () => {
+  using mine = openPidfd(process.pid);
+  using other = openPidfd(process.ppid);
+  const [inode, others] = [mine, other].map(({ fd }) => fstatSync(fd, { bigint: true }).ino);
+  assert.equal(ownPidfdId(), inode === others ? null : inode);
 });
 
 test('a pidfd sends signals and tells the end', async () => {

@@ -1,49 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { spawn } from '@lydell/node-pty';
 import { asset } from '../../src/assets.ts';
 import { directBoot, leftovers, processes, Run, until } from './harness.ts';
+import { Terminal } from './terminals.ts';
 
 const ctl = asset('bin', 'vmspawnctl');
 const control = (...words: string[]) => new Run(words, {}, ctl);
 
-/** vmspawnctl in a terminal, between two looks at the terminal's modes. */
-class Terminal implements Disposable {
-  readonly #pty;
-  screen = '';
-
-  constructor(...words: string[]) {
-    const script =
-      'echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over; sleep 1000';
-    this.#pty = spawn('sh', ['-c', script, 'sh', ctl, ...words], { cols: 97, rows: 31 });
-    this.#pty.onData((text) => {
-      this.screen += text;
-    });
-  }
-
-  type(text: string): void {
-    this.#pty.write(text);
-  }
-
-  async seen(pattern: RegExp): Promise<void> {
-    await until(() => pattern.test(this.screen));
-  }
-
-  async unchanged(status: number): Promise<void> {
-    await this.seen(/^over/m);
-    assert.equal(/^after=(\S+)/m.exec(this.screen)?.[1], /^before=(\S+)/m.exec(this.screen)?.[1]);
-    assert.match(
-      this.screen.replace(/\x18|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[!-?]*[A-Za-z]/g, ''),
-      new RegExp(`^status=${status}\\r?$`, 'm'),
-    );
-  }
-
-  /** The terminal is closed: everybody in it gets SIGHUP. */
-  [Symbol.dispose](): void {
-    this.#pty.kill('SIGHUP');
-  }
-}
+/** vmspawnctl in a terminal. */
+const terminalOf = (...words: string[]) => new Terminal([ctl, ...words], { columns: 97, rows: 31 });
 
 test('a machine that nobody looks at can be attached to, by many, until it ends', {
   timeout: 240_000,
@@ -82,7 +48,7 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
   // The end of a pipe ends the input only.
   pipe.child.stdin.end();
   {
-    using terminal = new Terminal('attach', '--steal', machine);
+    using terminal = terminalOf('attach', '--steal', machine);
     await terminal.seen(/Attached to machine attach-headless/);
     const stolen = await pipe.ended;
     assert.equal(stolen.code, 1);
@@ -90,6 +56,13 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     terminal.type('echo stolen-by-a-terminal\r');
     await terminal.seen(/\nstolen-by-a-terminal\r/);
     await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length > 0);
+    // What reaches out of the window, and what would stay.
+    const at = terminal.screen.length;
+    terminal.type('sh\r');
+    await terminal.seen(/# /, at);
+    terminal.type(String.raw`printf '\033]52;c;QQ==\007\033[?1049h\033[?25l\033[1;5r\033[41mcolour\n'`);
+    terminal.type('; echo lef""t; exit\r');
+    await reader.seen(/\x1b\[41mcolour\r\nleft/);
   }
   // A closed terminal leaves the machine as it is, and the console free.
   await until(() => processes(new RegExp(`mainctl\\.cjs attach --steal ${machine}`)).length === 0);
@@ -100,12 +73,16 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
   assert.match(log.stdout, /vmspawn-small: ready\r\n/);
   assert.ok(log.stdout.includes('\nstolen-by-a-terminal\r\n') && !log.stdout.includes('by-a-reader'));
   {
-    using shown = new Terminal('console-log', machine);
+    using shown = terminalOf('console-log', machine);
     await shown.unchanged(0);
     assert.ok(shown.screen.includes('\nstolen-by-a-terminal\r\n'));
+    // Of what is in the log, only the colours come to a terminal, and do not stay.
+    assert.ok(log.stdout.includes('\x1b]52;c;QQ==\x07\x1b[?1049h\x1b[?25l\x1b[1;5r\x1b[41mcolour'));
+    assert.match(shown.screen, /\x1b\[41mcolour\r\n[\s\S]*\x1b\[0m/);
+    assert.doesNotMatch(shown.screen, /\x1b\]52|\x1b\[\?(1049h|25l)|\x1b\[1;5r/);
   }
 
-  using terminal = new Terminal('attach', machine);
+  using terminal = terminalOf('attach', machine);
   await terminal.seen(/Attached to machine/);
   await using line = control('attach', '-r', machine);
   await line.seen(/stolen-by-a-terminal/);
@@ -128,7 +105,7 @@ test('the keys end the machine', { timeout: 240_000 }, async () => {
   await using run = new Run([...directBoot(machine), '--console=headless']);
   await until(() => leftovers(machine).some((one) => one.startsWith('/')));
   await using reader = control('attach', '-r', machine);
-  using terminal = new Terminal('attach', machine);
+  using terminal = terminalOf('attach', machine);
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('\x1d\x1d\x1d');
   await terminal.unchanged(0);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { copyImage, debianImage } from '../guests.ts';
 import { leftovers, program, Run, scratch } from './harness.ts';
-import { Tmux } from './tmux.ts';
+import { Tmux } from './terminals.ts';
 
 /** An NV index in the owner's range: what a TPM remembers over a restart. */
 const index = '0x1500016';
@@ -55,7 +55,7 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
   assert.equal(statSync(`${image}.tpmstate`).mode & 0o777, 0o700);
   assert.deepEqual(leftovers('debian-uefi', directory.path), []);
   {
-    await using tmux = await Tmux.start(directory.path, 100, 30);
+    await using tmux = await Tmux.start();
     await tmux.type(`'${[program, ...words].join("' '")}'; echo status=$?`);
     const logIn = async () => {
       await tmux.shows(/debian login: $/m);

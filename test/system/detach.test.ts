@@ -1,61 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
-import { execa } from 'execa';
 import { VarlinkClient } from '../../src/varlink/index.ts';
-import { Scratch, until as untilSo } from '../console/session.ts';
-import { directBoot, leftovers, program, Run, supervisor, until, vmspawn } from './harness.ts';
-
-/** A shell in a terminal emulator, whose server can be killed. */
-class Emulator implements AsyncDisposable {
-  readonly scratch = new Scratch();
-
-  async tmux(...words: string[]): Promise<string> {
-    const { stdout } = await execa('tmux', ['-S', this.scratch.path('tmux'), '-f', '/dev/null', ...words], {
-      env: this.scratch.environment,
-    });
-    return stdout;
-  }
-
-  /** Runs the program between two looks at the terminal's modes. */
-  async run(words: readonly string[]): Promise<void> {
-    await this.tmux('new-session', '-d', '-x', '100', '-y', '30', '/bin/sh');
-    const command = [program, ...words].map((word) => `'${word}'`).join(' ');
-    const { scratch } = this;
-    await this.tmux(
-      'send-keys',
-      '-l',
-      `cd ${scratch.directory}; stty -g >before; ${command}; echo $? >status; stty -g >after`,
-    );
-    await this.tmux('send-keys', 'Enter');
-  }
-
-  async seen(pattern: RegExp): Promise<string> {
-    for (;;) {
-      const screen = await this.tmux('capture-pane', '-p', '-S', '-');
-      if (pattern.test(screen)) return screen;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  /** The shell has its prompt again, and the terminal is as before. */
-  async back(status: number): Promise<void> {
-    const { scratch } = this;
-    await untilSo(() => scratch.text('after').endsWith('\n'), 'the shell');
-    assert.equal(scratch.text('status'), `${status}\n`);
-    assert.match(scratch.text('before'), /^[0-9a-f:]+\n$/);
-    assert.equal(scratch.text('after'), scratch.text('before'));
-  }
-
-  async kill(): Promise<void> {
-    await this.tmux('kill-server').catch(() => {});
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    this.scratch[Symbol.dispose]();
-  }
-}
+import { directBoot, leftovers, Run, supervisor, until, vmspawn } from './harness.ts';
+import { Tmux } from './terminals.ts';
 
 async function call(machine: string, method: string): Promise<unknown> {
   await using client = await VarlinkClient.connect(`/run/vmspawn/${machine}/control`);
@@ -105,18 +53,20 @@ test('Ctrl-] Ctrl-] r reboots; d leaves the machine running, without the termina
   timeout: 240_000,
 }, async () => {
   using _last = killLater('det-keys');
-  await using emulator = new Emulator();
-  await emulator.run(directBoot('det-keys'));
-  await emulator.seen(/vmspawn-small: ready/);
-  await emulator.tmux('send-keys', 'C-]', 'C-]', 'r');
-  await emulator.seen(/virtual machine was reset[\s\S]*vmspawn-small: ready/);
+  await using tmux = await Tmux.start();
+  await tmux.launch(directBoot('det-keys'));
+  await tmux.shows(/vmspawn-small: ready/, { history: true });
+  await tmux.press('C-]', 'C-]', 'r');
+  await tmux.shows(/virtual machine was reset[\s\S]*vmspawn-small: ready/, { history: true });
   const pid = supervisor('det-keys');
-  await emulator.tmux('send-keys', 'C-]', 'C-]', 'd');
-  await emulator.back(0);
-  await emulator.seen(/^Detached from machine det-keys; vmspawnctl attach det-keys comes back\.$/m);
+  await tmux.press('C-]', 'C-]', 'd');
+  await tmux.back(0);
+  await tmux.shows(/^Detached from machine det-keys; vmspawnctl attach det-keys comes back\.$/m, {
+    history: true,
+  });
   assertInBackground(pid);
   await assertRuns('det-keys');
-  await emulator.kill();
+  await tmux.close();
   process.kill(pid, 'SIGHUP');
   await assertRuns('det-keys');
   await call('det-keys', 'PowerOff');
@@ -128,11 +78,11 @@ test('--console=interactive,keep: a closed terminal leaves the machine running u
   timeout: 240_000,
 }, async () => {
   using _last = killLater('det-keep');
-  await using emulator = new Emulator();
-  await emulator.run([...directBoot('det-keep'), '--console=interactive,keep']);
-  await emulator.seen(/vmspawn-small: ready/);
+  await using tmux = await Tmux.start();
+  await tmux.launch([...directBoot('det-keep'), '--console=interactive,keep']);
+  await tmux.shows(/vmspawn-small: ready/, { history: true });
   const pid = supervisor('det-keep');
-  await emulator.kill();
+  await tmux.close();
   await until(() => readlinkSync(`/proc/${pid}/fd/2`) === '/dev/null');
   assertInBackground(pid);
   await assertRuns('det-keep');

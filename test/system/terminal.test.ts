@@ -1,70 +1,18 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { type IPty, spawn } from '@lydell/node-pty';
 import { directBoot, leftovers, processes, program, supervisor, until, vmspawn } from './harness.ts';
+import { Terminal } from './terminals.ts';
 
-/** A shell in a terminal of its own that shows the terminal's modes before and after a run of the program. */
-class Terminal implements Disposable {
-  readonly #pty: IPty;
-  #over = false;
-  #changed: () => void = () => {};
-  screen = '';
-
-  constructor(machine: string, words: readonly string[]) {
-    const command = [program, ...directBoot(machine), '--kvm=no', ...words];
-    // Ctrl-C goes to the shell as well; a trap, unlike an ignored signal, is not inherited.
-    const script =
-      'trap : INT; echo "before=$(stty -g)"; "$@"; echo "status=$?"; echo "after=$(stty -g)"; echo over';
-    this.#pty = spawn('sh', ['-c', script, 'sh', ...command], { cols: 100, rows: 30 });
-    this.#pty.onData((text) => {
-      this.screen += text;
-      this.#changed();
-    });
-    this.#pty.onExit(() => {
-      this.#over = true;
-      this.#changed();
-    });
-  }
-
-  async seen(pattern: RegExp, from = 0): Promise<void> {
-    while (!pattern.test(this.screen.slice(from))) {
-      if (this.#over) throw new Error(`No ${pattern} in ${this.screen}`);
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
-    }
-  }
-
-  /** Of the shell, and of the process group of all that it starts. */
-  get pid(): number {
-    return this.#pty.pid;
-  }
-
-  type(text: string): void {
-    this.#pty.write(text);
-  }
-
-  /** Standard output and error of the end: the modes must be those of the beginning. */
-  async unchanged(status: number): Promise<void> {
-    await this.seen(/^over/m);
-    const before = /^before=(\S+)/m.exec(this.screen)?.[1];
-    const after = /^after=(\S+)/m.exec(this.screen)?.[1];
-    assert.ok(before !== undefined && before.length > 20);
-    assert.equal(after, before);
-    const text = this.screen.replace(/\x18|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[!-?]*[A-Za-z]/g, '');
-    assert.match(text, new RegExp(`^status=${status}\\r?$`, 'm'));
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.#over) this.#pty.kill('SIGKILL');
-  }
+/** The machine in a terminal. */
+function machineIn(machine: string, words: readonly string[] = []): Terminal {
+  return new Terminal([program, ...directBoot(machine), ...words]);
 }
 
 test('the guest gets what is typed; the terminal is as before when the guest has powered off', {
   timeout: 120_000,
 }, async () => {
-  using terminal = new Terminal('tty-off', []);
+  using terminal = machineIn('tty-off');
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('echo typed-by-a-user\r');
   await terminal.seen(/\ntyped-by-a-user\r/);
@@ -74,7 +22,7 @@ test('the guest gets what is typed; the terminal is as before when the guest has
 });
 
 test('Ctrl-] three times ends the machine with status 0', { timeout: 120_000 }, async () => {
-  using terminal = new Terminal('tty-hotkey', []);
+  using terminal = machineIn('tty-hotkey');
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('\x1d\x1d\x1d');
   await terminal.unchanged(0);
@@ -84,7 +32,7 @@ test('Ctrl-] three times ends the machine with status 0', { timeout: 120_000 }, 
 test('Ctrl-] Ctrl-] p asks for a power-off, again no less gently; two signals to the whole group are two requests', {
   timeout: 240_000,
 }, async () => {
-  using terminal = new Terminal('tty-power', ['--shutdown-timeout=infinity', 'ignore-power-button']);
+  using terminal = machineIn('tty-power', ['--shutdown-timeout=infinity', 'ignore-power-button']);
   const ignored = async (from = terminal.screen.length) => {
     await terminal.seen(/power button ignored/, from);
   };
@@ -108,17 +56,26 @@ test('Ctrl-] Ctrl-] p asks for a power-off, again no less gently; two signals to
 test('a killed supervisor leaves the terminal as it was, and its status to the shell', {
   timeout: 120_000,
 }, async () => {
-  using terminal = new Terminal('tty-kill', []);
+  using terminal = new Terminal([program, ...directBoot('tty-kill'), '--background=44'], {
+    environment: { TERM: 'xterm-256color', NO_COLOR: '' },
+  });
   await terminal.seen(/vmspawn-small: up/);
+  const at = terminal.screen.length;
   process.kill(supervisor('tty-kill'), 'SIGKILL');
   await terminal.unchanged(137);
+  // Tint, title and context are over, before the shell goes on.
+  const [, id = ''] = /\x1b\]3008;start=([0-9a-f]{32});/.exec(terminal.screen) ?? [];
+  assert.match(
+    terminal.screen.slice(at),
+    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[J\\r+\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\[^]*status=137`),
+  );
   await until(() => processes(/guest=tty-kill,/).length === 0);
   await vmspawn(['--machine=tty-kill', '--clean-up']);
   assert.deepEqual(leftovers('tty-kill'), []);
 });
 
 test('a killed front is a closed terminal', { timeout: 120_000 }, async () => {
-  using terminal = new Terminal('tty-front', []);
+  using terminal = machineIn('tty-front');
   await terminal.seen(/vmspawn-small: ready/);
   const pid = supervisor('tty-front');
   const [front] = processes(/^\S*vmspawn-front .*--machine=tty-front /);
@@ -132,7 +89,7 @@ test('a killed front is a closed terminal', { timeout: 120_000 }, async () => {
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
   test(`the terminal is as before after ${signal}`, { timeout: 120_000 }, async () => {
     const machine = `tty-${signal.toLowerCase()}`;
-    using terminal = new Terminal(machine, []);
+    using terminal = machineIn(machine);
     await terminal.seen(/vmspawn-small: ready/);
     process.kill(supervisor(machine), signal);
     await terminal.unchanged(0);
@@ -143,7 +100,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
 test('a session that ends (SIGTERM and SIGHUP at once) does not cost the guest its power-off', {
   timeout: 120_000,
 }, async () => {
-  using terminal = new Terminal('tty-session', []);
+  using terminal = machineIn('tty-session');
   await terminal.seen(/vmspawn-small: ready/);
   const pid = supervisor('tty-session');
   process.kill(pid, 'SIGTERM');
@@ -153,7 +110,7 @@ test('a session that ends (SIGTERM and SIGHUP at once) does not cost the guest i
 });
 
 test('a read-only console shows the guest and takes no input', { timeout: 120_000 }, async () => {
-  using terminal = new Terminal('tty-read-only', ['--console=read-only']);
+  using terminal = machineIn('tty-read-only', ['--console=read-only']);
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('poweroff\r\x1d\x1d\x1d');
   // Ctrl-C is a signal here, not a byte for the guest.
@@ -163,7 +120,7 @@ test('a read-only console shows the guest and takes no input', { timeout: 120_00
 });
 
 test('the native console has the monitor of QEMU on Ctrl-a c', { timeout: 120_000 }, async () => {
-  using terminal = new Terminal('tty-native', ['--console=native']);
+  using terminal = machineIn('tty-native', ['--console=native']);
   await terminal.seen(/vmspawn-small: ready/);
   terminal.type('\x01c');
   await terminal.seen(/\(qemu\)/);
@@ -175,7 +132,7 @@ test('the native console has the monitor of QEMU on Ctrl-a c', { timeout: 120_00
 });
 
 test('a headless machine leaves the terminal alone', { timeout: 120_000 }, async () => {
-  using terminal = new Terminal('tty-headless', ['--console=headless']);
+  using terminal = machineIn('tty-headless', ['--console=headless']);
   await terminal.seen(/KVM|Starting/);
   terminal.type('\x03');
   await terminal.seen(/^over/m);

@@ -1,3 +1,4 @@
+import type { ContextExit } from '../../console/context.ts';
 import { type ForwardEnd, forwardConsole } from '../../console/forward.ts';
 import type { HotkeyAction } from '../../console/input.ts';
 import type { Look } from '../../console/look.ts';
@@ -42,7 +43,11 @@ export async function attach(
       'Ctrl-] Ctrl-] d leaves it, r reboots it, p powers it off; Ctrl-] three times within 1s ends it';
     notice(`Attached to machine ${machine.name}. ${readOnly ? 'Ctrl-C leaves it' : keys}.`);
   }
-  const look = consoleLook(settings, machine.name, environment);
+  let exit: ContextExit | null = null;
+  void console.ended.then((end) => {
+    exit = end;
+  });
+  const look = consoleLook(settings, machine.name, environment, () => exit);
   const leave = await forwarded(console, machine, readOnly, look);
   return await farewell(leave, console, machine, notice);
 }

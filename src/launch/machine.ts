@@ -48,8 +48,8 @@ export interface StartRequest {
   status?(text: string): void;
 }
 
-/** Milliseconds for which the small pieces of a flood may gather: about a frame of a terminal. */
-const consoleGather = 16;
+/** Milliseconds for which the small pieces of a flood may gather: nobody reads what goes by so fast. */
+const consoleGather = 50;
 
 /** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
 const greetingTimeout = 30_000;

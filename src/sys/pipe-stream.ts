@@ -4,10 +4,10 @@ import { setNonBlocking } from './descriptors.ts';
 import { koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 64 * 1024;
-/** A read of fewer bytes is a small one. */
-const SMALL = 16 * 1024;
-/** Milliseconds between two small reads that belong to one flood. */
-const FLOOD = 3;
+/** Milliseconds of the first rest in a flood. */
+const FIRST_REST = 2;
+/** Milliseconds without anything to read after which something else begins. */
+const SILENCE = 3;
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -17,7 +17,8 @@ export interface PipeStreamOptions {
   readonly output: number;
   /**
    * Milliseconds at most for which small pieces that come one right after the other are left in the pipe: each read costs as
-   * much as thousands of bytes. The first piece after a silence, or after something was written, is read at once.
+   * much as thousands of bytes. The longer it goes on, the longer they are left; the first piece after a silence, or after
+   * something was written, is read at once, and so are large amounts.
    */
   readonly gather?: number;
 }
@@ -44,6 +45,9 @@ export class PipeStream extends Duplex {
   #unfinished: (() => void) | undefined;
   #abandon: WriteCallback | undefined;
   #lastRead = Number.NEGATIVE_INFINITY;
+  /** Bytes read since the pipe was empty. */
+  #amount = 0;
+  #nextRest = FIRST_REST;
   #resting: NodeJS.Timeout | undefined;
 
   constructor({ input, output, gather = 0 }: PipeStreamOptions) {
@@ -151,23 +155,31 @@ export class PipeStream extends Duplex {
 
   /** After the second of several small pieces in a row nothing is read for a moment. */
   #rest(length: number): boolean {
-    if (this.#gather === 0) return false;
+    this.#amount += length;
+    if (this.#gather === 0 || length === READ_SIZE) return false;
     const now = performance.now();
-    const flooded = length < SMALL && now - this.#lastRead < this.#gather + FLOOD;
+    const silent = now - this.#lastRead > this.#nextRest + SILENCE;
+    const plenty = this.#amount >= READ_SIZE;
     this.#lastRead = now;
-    if (!flooded) return false;
+    this.#amount = 0;
+    if (silent || plenty) {
+      this.#nextRest = FIRST_REST;
+      return false;
+    }
     this.#inputHandle?.stop();
     // Read then without asking whether there is something: in a flood there is.
     this.#resting = setTimeout(() => {
       this.#resting = undefined;
       this.#receive();
-    }, this.#gather);
+    }, this.#nextRest);
+    this.#nextRest = Math.min(2 * this.#nextRest, this.#gather);
     return true;
   }
 
   /** What is written may be answered, and the answer (a key's echo) is not to wait. */
   #expect(): void {
     this.#lastRead = Number.NEGATIVE_INFINITY;
+    this.#nextRest = FIRST_REST;
     if (this.#resting === undefined) return;
     clearTimeout(this.#resting);
     this.#resting = undefined;

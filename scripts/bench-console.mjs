@@ -4,10 +4,10 @@
 //   key        from a key's press to its echo by a program in QEMU's place
 // Nothing here is asserted.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { median, program, report as reportRatio, smallMachine } from './bench-guest.mjs';
+import { cpuOf, median, program, report as reportRatio, smallMachine } from './bench-guest.mjs';
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
 const megabytes = 2;
@@ -91,13 +91,6 @@ async function floodThrough(child) {
   await ended;
   rmSync(runtime, { recursive: true, force: true });
   return result;
-}
-
-/** Seconds of the processor that a process has used (proc(5), stat: utime and stime, in hundredths). */
-function cpuOf(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** A program in QEMU's place: speaks as much QMP as a start needs, writes without a pause, then echoes what comes. */

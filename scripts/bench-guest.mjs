@@ -1,4 +1,5 @@
 // What the benches share: the small guest's machine, and how results are shown.
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 export const program = resolve('bin/vmspawn');
@@ -17,6 +18,13 @@ export function smallMachine(name) {
     '--tpm=no',
     '--kvm=no',
   ];
+}
+
+/** Seconds of the processor that a process has used (proc(5), stat: utime and stime, in hundredths). */
+export function cpuOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 export function median(values) {

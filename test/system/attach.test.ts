@@ -82,6 +82,15 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     assert.doesNotMatch(shown.screen, /\x1b\]52|\x1b\[\?(1049h|25l)|\x1b\[1;5r/);
   }
 
+  {
+    using killed = terminalOf('attach', machine);
+    await killed.seen(/Attached to machine/);
+    const [pid] = processes(new RegExp(`^(?!\\S*vmspawn-front )\\S.* \\S*mainctl\\.cjs attach ${machine} $`));
+    assert.ok(pid !== undefined);
+    process.kill(pid, 'SIGKILL');
+    await killed.unchanged(137);
+  }
+
   using terminal = terminalOf('attach', machine);
   await terminal.seen(/Attached to machine/);
   await using line = control('attach', '-r', machine);

@@ -7,6 +7,7 @@ import type { AttachedConsole } from '../../session/attached-console.ts';
 import { attachConsole, controlMachine } from '../../session/console.ts';
 import { type FoundMachine, findMachine } from '../../session/machines.ts';
 import { isTerminal, terminalSize } from '../../sys/stdio.ts';
+import type { Front } from '../front.ts';
 import { consoleLook } from '../look.ts';
 import { describeFailure } from '../messages.ts';
 import type { CtlSettings } from './options.ts';
@@ -20,11 +21,15 @@ const drainTimeout = 100;
 /** Why one is not attached any more. */
 type Leave = Exclude<ForwardEnd, { reason: 'hotkey' }> | { readonly reason: 'detached' | 'stolen' };
 
-/** `vmspawnctl attach`: the exit status. Throws UsageError, MachineError, FileError, SystemCallError. */
+/**
+ * `vmspawnctl attach`: the exit status. `front` puts the terminal in order should we be killed. Throws UsageError,
+ * MachineError, FileError, SystemCallError.
+ */
 export async function attach(
   name: string | null,
   settings: CtlSettings,
   environment: Environment,
+  front: Front | null,
 ): Promise<number> {
   const { readOnly, steal, quiet, whose } = settings;
   const notice = (text: string): void => {
@@ -48,7 +53,7 @@ export async function attach(
     exit = end;
   });
   const look = consoleLook(settings, machine.name, environment, () => exit);
-  const leave = await forwarded(console, machine, readOnly, look);
+  const leave = await forwarded(console, machine, readOnly, look, front);
   return await farewell(leave, console, machine, notice);
 }
 
@@ -58,6 +63,7 @@ async function forwarded(
   machine: FoundMachine,
   readOnly: boolean,
   look: Look,
+  front: Front | null,
 ): Promise<Leave> {
   let leave: (why: Leave) => void = () => {};
   const left = new Promise<Leave>((resolve) => {
@@ -81,6 +87,7 @@ async function forwarded(
     output: 1,
     mode: readOnly ? 'read-only' : 'interactive',
     drainTimeout,
+    onBegin: (undo) => front?.prepareForDeath(undo),
     onEnd: (end) => {
       if (end.reason === 'hotkey') act(end.action);
       else leave(end);

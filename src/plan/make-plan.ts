@@ -73,7 +73,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
 
   const uuid = settings.uuid ?? machineUuid(facts);
   const control = join(runtimeDirectory, 'control');
-  const sshKey = planSshKey(settings, facts, machine, vsockCid, runtimeDirectory, draft);
+  const sshKey = planSshKey(settings, facts, machine, vsock, runtimeDirectory, draft);
   const manager = planManager({
     settings,
     facts,

@@ -4,36 +4,67 @@ import { quoteWord } from '../qemu/shell.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PlannedSshKey } from './plan.ts';
+import type { PlannedVsock } from './vsock.ts';
+
+/** The guest's host key is another one each time, or that of an image that many have. */
+const anyHost = '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null';
+
+/** What systemd's part of ssh_config hands on as it is: ssh(1) makes host names lower case, and a shell reads them. */
+const plainHostName = /^[a-z0-9/._-]+$/;
 
 /**
- * An SSH key for the guest, whose systemd (256 and newer) lets it in over AF_VSOCK; null where none is wanted. Says by
- * which command, where there is such a way.
+ * An SSH key for the guest, whose systemd (256 and newer) lets it in over vsock; null where none is wanted. Says by which
+ * commands, where there is such a way.
  */
 export function planSshKey(
   settings: Settings,
   facts: HostFacts,
   machine: string,
-  cid: number | null,
+  vsock: PlannedVsock | null,
   runtimeDirectory: string,
   draft: Draft,
 ): PlannedSshKey | null {
-  if (!(settings.passSshKey ?? cid !== null)) return null;
+  if (!(settings.passSshKey ?? vsock !== null)) return null;
   const type = settings.sshKeyType;
   const path = join(runtimeDirectory, type);
+  const key = `ssh -i ${quoteWord(path)} -o IdentitiesOnly=yes`;
   const source = { kind: 'made', what: 'ssh-public-key' } as const;
   draft.credential({ name: 'ssh.ephemeral-authorized_keys-all', source });
+  if (vsock !== null) draft.notice(`Log in with: ${key} ${vsockWords(vsock, facts, machine)}`);
   // What the guest makes of this stays in it, so only on request.
-  if (settings.passSshKey === true) draft.credential({ name: 'ssh.authorized_keys.root', source });
-  if (cid === null)
-    draft.notice(`The machine's SSH key is ${path}; there is no AF_VSOCK on this host to log in by.`);
-  else draft.notice(`Log in with: ${sshCommand(facts, machine, cid, path)}`);
+  if (settings.passSshKey === true) {
+    draft.credential({ name: 'ssh.authorized_keys.root', source });
+    const port = settings.ports.find(({ protocol, guest }) => protocol === 'tcp' && guest === 22);
+    if (port !== undefined) {
+      const address = port.address === '0.0.0.0' ? '127.0.0.1' : port.address;
+      draft.notice(`Log in by network with: ${key} -p ${port.host} ${anyHost} root@${address}`);
+    } else if (vsock === null) draft.notice(`The machine's SSH key is ${path}; ${withoutWay(settings)}.`);
+  }
   return { type, path };
 }
 
-/** Without systemd-ssh-proxy socat(1) makes the connection; the guest's host key is another one each time. */
-function sshCommand(facts: HostFacts, machine: string, cid: number, path: string): string {
-  const key = `ssh -i ${quoteWord(path)} -o IdentitiesOnly=yes`;
-  if (facts.sshProxy) return `${key} root@vsock/${cid}`;
-  const proxy = quoteWord(`ProxyCommand=socat - VSOCK-CONNECT:${cid}:22`);
-  return `${key} -o ${proxy} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@${machine}`;
+function withoutWay({ network }: Settings): string {
+  if (network.includes('user')) return 'add --port=2222:22 to log in by network';
+  if (network.includes('tap')) return "log in as root at the guest's address";
+  return 'add --network-user-mode --port=2222:22 to log in by network';
+}
+
+/** Without systemd-ssh-proxy(1), or where the host name would not reach it, socat(1) makes the connection. */
+function vsockWords(vsock: PlannedVsock, { sshProxy }: HostFacts, machine: string): string {
+  if (vsock.kind === 'kernel') {
+    if (sshProxy.vsock) return `root@vsock/${vsock.cid}`;
+    return proxyWords(`socat - VSOCK-CONNECT:${vsock.cid}:22`, machine);
+  }
+  const { hostSocket: path } = vsock;
+  if (sshProxy.vsockMux && plainHostName.test(path)) return `root@vsock-mux${path}`;
+  const address = quoteWord(`UNIX-CONNECT:${path.replace(/[^\w/.-]/g, '\\$&')}`);
+  // In the background, so that the end of socat is the end of the connection: a shell that waits for cat keeps it open.
+  // The daemon's answer is a line before the server's first one, which ssh(1) passes over (RFC 4253, section 4.2).
+  const script = `exec 3<&0; { echo CONNECT 22; cat <&3; } | socat - ${address} &`;
+  return proxyWords(`sh -c "${script.replace(/["$`\\]/g, '\\$&')}"`, machine);
+}
+
+function proxyWords(command: string, machine: string): string {
+  const option = `ProxyCommand=${command.replaceAll('%', '%%')}`;
+  return `-o ${quoteWord(option)} ${anyHost} root@${machine}`;
 }

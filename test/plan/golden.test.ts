@@ -561,7 +561,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { firmware: 'bios', tpm: false, notifyReady: true },
   },
   'notify-ready-auto-bios-aarch64': { host: arm, settings: { firmware: 'bios', tpm: false } },
-  'vsock-auto': { host: { ...forky, sshProxy: true } },
+  'vsock-auto': { host: { ...forky, sshProxy: { vsock: true, vsockMux: false } } },
   'vsock-cid': { host: forky, settings: { vsockCid: 42 } },
   'vsock-cid-missing': { host: debian12, settings: { vsockCid: 42 } },
   'vsock-no': { host: forky, settings: { vsock: false } },

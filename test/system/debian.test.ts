@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeSshKey } from '../../src/launch/ssh-key.ts';
+import { sshKeyTypes } from '../../src/settings/defaults.ts';
 import { copyImage, debianImage } from '../guests.ts';
 import { leftovers, program, Run, scratch } from './harness.ts';
 import { Tmux } from './tmux.ts';
@@ -17,7 +19,30 @@ async function login(run: Run): Promise<void> {
   await run.seen(/root@debian:~# /, at);
 }
 
-test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers it off', {
+/** The line that was shown logs in, and so do keys of the other types once root has them. */
+async function logInByNetwork(run: Run, directory: string): Promise<void> {
+  run.type('until ip -4 -o addr | grep -q 10.0.2.15/; do sleep 1; done; echo network-$((40+2))');
+  await run.seen(/network-42/);
+  const [, line = '', key = ''] = /^.*Log in by network with: (ssh -i (\S+) .*)$/m.exec(run.stderr) ?? [];
+  assert.match(key, /^\/run\/vmspawn\/debian-uefi\/ed25519$/, run.stderr);
+  const others = sshKeyTypes.filter((type) => type !== 'ed25519');
+  const authorized = await Promise.all(
+    others.map((type) => makeSshKey({ type, path: join(directory, type) }, 'other')),
+  );
+  const logIn = async (command: string) => {
+    const { code, stdout, stderr } = await new Run(['-c', command], {}, 'sh').ended;
+    assert.equal(code, 7, stderr);
+    return stdout;
+  };
+  const add = `cat >> .ssh/authorized_keys; hostname; exit 7`;
+  assert.equal(await logIn(`printf '${authorized.join('')}' | ${line} '${add}'`), 'debian\n');
+  for (const type of others) {
+    const other = line.replace(key, join(directory, type));
+    assert.equal(await logIn(`${other} 'echo $((40+2)); exit 7'`), '42\n');
+  }
+}
+
+test('a Debian guest boots under UEFI with a TPM that remembers; ssh logs in; SIGTERM powers it off', {
   timeout: 900_000,
 }, async () => {
   using directory = scratch();
@@ -31,7 +56,11 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
     '--kvm=no',
   ];
   {
-    await using run = new Run(words);
+    const port = 20_000 + (process.pid % 10_000);
+    await using run = new Run([
+      ...words,
+      ...['--network-user-mode', `--port=0.0.0.0:${port}:22`, '--pass-ssh-key=yes'],
+    ]);
     await login(run);
     // The shell echoes what is typed; only what it computes is an answer.
     run.type('test -c /dev/tpm0 && echo tpm-$((40+2)); test -d /sys/firmware/efi && echo efi-$((40+2))');
@@ -41,6 +70,7 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
       `tpm2_nvdefine -C o -s 8 ${index} && echo -n remember | tpm2_nvwrite -C o -i - ${index} && echo written-$((40+2))`,
     );
     await run.seen(/written-42/);
+    await logInByNetwork(run, directory.path);
     run.child.kill('SIGTERM');
     const end = await run.ended;
     assert.equal(end.code, 0, end.stderr);

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { asset } from '../../src/assets.ts';
+import type { Plan } from '../../src/plan/plan.ts';
 import { temporaryDirectory } from '../guests.ts';
 import { smallShell } from '../small-shell.ts';
 import {
@@ -18,9 +19,9 @@ import {
 } from './machine.ts';
 import { bootTestbed, type Testbed } from './testbed.ts';
 
-/** Once the guest is up its systemd is told to end with 7. */
-const exits =
-  '[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nExecStart=-systemctl is-system-running --wait\\n';
+/** Once the guest is up, and `command` is over, its systemd is told to end with 7. */
+const exits = (command: string) =>
+  `[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nExecStart=-sh -c 'systemctl is-system-running --wait; ${command}'\\n`;
 
 /** Our unit says nothing: what is heard comes by vsock. */
 const silence = 'SetCredential=systemd.extra-unit.vmspawn-ready.service:[Service]\\nExecStart=/bin/true\\n\n';
@@ -28,7 +29,7 @@ const silence = 'SetCredential=systemd.extra-unit.vmspawn-ready.service:[Service
 /** On a host with much to do its own limits of 90 s would break the guest's boot. */
 const patience = 'systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900';
 
-const settings = `[Host]
+const settings = (command: string) => `[Host]
 Ram=1G
 Kvm=no
 Tpm=yes
@@ -37,17 +38,35 @@ Firmware=uefi
 [Execution]
 NotifyReady=yes
 [Credentials]
-SetCredential=systemd.extra-unit.exits.service:${exits}
+SetCredential=systemd.extra-unit.exits.service:${exits(command)}
 SetCredential=systemd.unit-dropin.multi-user.target~exits:[Unit]\\nWants=exits.service\\n
 `;
 
 const write = ['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1"', 'sh'];
+
+/** The line that was shown logs in, and so does the one for a host without systemd-ssh-proxy. */
+async function logInByVsock(bed: Testbed, journal: string): Promise<void> {
+  const [, line] = /^Log in with: (ssh .* root@vsock-mux\/run\/vmspawn\/debian\/vsock)$/m.exec(journal) ?? [];
+  assert.ok(line !== undefined, journal);
+  const logIn = async (command: string) => {
+    const { status, stdout, stderr } = await bed.run(['sh', '-c', command], { timeout: 120_000 });
+    assert.deepEqual([status, stdout], [7, 'debian\n'], stderr);
+  };
+  await logIn(`${line} 'hostname; exit 7'`);
+  await bed.check(['rm', '/etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf']);
+  const plan = await bed.check([bed.program, '--machine=debian', '--dry-run=json']);
+  const texts = (JSON.parse(plan.stdout) as Plan).notices.map(({ text }) => text);
+  const [, other] = /^Log in with: (ssh .*socat.*)$/m.exec(texts.join('\n')) ?? [];
+  assert.ok(other !== undefined, texts.join('\n'));
+  await logIn(`${other} 'touch /run/seen; hostname; exit 7'`);
+}
 
 inEveryTestbed((testbed) => {
   test("systemctl start returns when the Debian guest is up; its exit status is the service's", {
     timeout: 900_000,
   }, async () => {
     const bed = testbed();
+    const vsock = bed.name === 'debian-testing';
     const service = 'vmspawn@debian.service';
     const image = '/var/lib/machines/debian.raw';
     await bed.check([`${bed.checkout}/scripts/install-units`, '--runtime']);
@@ -58,7 +77,7 @@ inEveryTestbed((testbed) => {
       },
     );
     await bed.check([...write, '/etc/vmspawn/debian.vmspawn'], {
-      input: settings + (bed.name === 'debian-testing' ? silence : ''),
+      input: vsock ? settings('until [ -e /run/seen ]; do sleep 1; done') + silence : settings('true'),
     });
     const unit = await systemctl(bed, 'root', 'cat', service);
     const [, command] = /^ExecStart=(\/.*)$/m.exec(unit) ?? [];
@@ -77,7 +96,7 @@ inEveryTestbed((testbed) => {
     // Processors run since a moment, and the guest is far from being up.
     assert.equal(await words('ActiveState'), 'activating');
     const inside = (await processesOf(bed, service)).map(({ program }) => program);
-    for (const program of ['swtpm', ...(bed.name === 'debian-testing' ? ['vhost-device-vs'] : [])]) {
+    for (const program of ['swtpm', ...(vsock ? ['vhost-device-vs'] : [])]) {
       assert.ok(inside.includes(program), `${program} in ${inside}`);
     }
     // Not without READY=1, however soon the guest ends after that.
@@ -85,6 +104,7 @@ inEveryTestbed((testbed) => {
     const journal = async () =>
       (await bed.run(['journalctl', '--no-pager', '-a', '-o', 'cat', '-u', service])).stdout;
     assert.equal(status, 0, await journal());
+    if (vsock) await logInByVsock(bed, await journal());
     await eventually(
       'the end',
       async () => ((await words('ActiveState')) === 'failed' ? true : undefined),

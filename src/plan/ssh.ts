@@ -9,6 +9,12 @@ import type { PlannedVsock } from './vsock.ts';
 /** The guest's host key is another one each time, or that of an image that many have. */
 const anyHost = '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null';
 
+/**
+ * For systemd-tmpfiles(8): the credential goes to the end of root's keys. By itself the guest makes that file of it only where
+ * there is none, and the key of the next run would be another one.
+ */
+const authorize = 'w+^ /root/.ssh/authorized_keys - - - - ssh.authorized_keys.root\n';
+
 /** What systemd's part of ssh_config hands on as it is: ssh(1) makes host names lower case, and a shell reads them. */
 const plainHostName = /^[a-z0-9/._-]+$/;
 
@@ -29,11 +35,12 @@ export function planSshKey(
   const path = join(runtimeDirectory, type);
   const key = `ssh -i ${quoteWord(path)} -o IdentitiesOnly=yes`;
   const source = { kind: 'made', what: 'ssh-public-key' } as const;
-  draft.credential({ name: 'ssh.ephemeral-authorized_keys-all', source });
+  draft.addToCredential('ssh.ephemeral-authorized_keys-all', source);
   if (vsock !== null) draft.notice(`Log in with: ${key} ${vsockWords(vsock, facts, machine)}`);
   // What the guest makes of this stays in it, so only on request.
   if (settings.passSshKey === true) {
-    draft.credential({ name: 'ssh.authorized_keys.root', source });
+    draft.addToCredential('ssh.authorized_keys.root', source);
+    draft.addToCredential('tmpfiles.extra', { kind: 'text', text: authorize });
     const port = settings.ports.find(({ protocol, guest }) => protocol === 'tcp' && guest === 22);
     if (port !== undefined) {
       const address = port.address === '0.0.0.0' ? '127.0.0.1' : port.address;

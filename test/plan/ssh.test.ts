@@ -83,7 +83,7 @@ test('a path that ssh(1) would change is no host name', () => {
 });
 
 test('a key that was asked for opens root by network too, through the first port that leads to 22', () => {
-  const credentials = ['ssh.ephemeral-authorized_keys-all', 'ssh.authorized_keys.root'];
+  const credentials = ['ssh.ephemeral-authorized_keys-all', 'ssh.authorized_keys.root', 'tmpfiles.extra'];
   const udp = { protocol: 'udp', address: '127.0.0.1', host: 2221, guest: 22 } as const;
   const asked = (ports: readonly ReturnType<typeof port>[]) => ({
     passSshKey: true,
@@ -107,6 +107,19 @@ test('a key that was asked for opens root by network too, through the first port
     byNetwork(2222, '127.0.0.1'),
   ]);
   assert.equal(sshKey({ given: { ...asked([port(2222, 22)]), passSshKey: null } }), null);
+});
+
+test("the user's own keys for root stay, and ours is added", () => {
+  const draft = new Draft();
+  const name = 'ssh.authorized_keys.root';
+  const users = { kind: 'file', path: '/root/keys' } as const;
+  draft.credential({ name, source: users });
+  planSshKey(settings({ passSshKey: true }), debian12, 'web', null, '/run/vmspawn/web', draft);
+  const parts = [users, { kind: 'text', text: '\n' }, { kind: 'made', what: 'ssh-public-key' }];
+  assert.deepEqual(
+    draft.credentials.filter((credential) => credential.name === name),
+    [{ name, source: { kind: 'joined', parts } }],
+  );
 });
 
 test('where no way is known, what to add for one', () => {

@@ -46,7 +46,7 @@ const write = ['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1"', 'sh'];
 
 /** The line that was shown logs in, and so does the one for a host without systemd-ssh-proxy. */
 async function logInByVsock(bed: Testbed, journal: string): Promise<void> {
-  const [, line] = /^Log in with: (ssh .* root@vsock-mux\/run\/vmspawn\/debian\/vsock)$/m.exec(journal) ?? [];
+  const [, line] = /Log in with: (ssh .* root@vsock-mux\/run\/vmspawn\/debian\/vsock)$/m.exec(journal) ?? [];
   assert.ok(line !== undefined, journal);
   const logIn = async (command: string) => {
     const { status, stdout, stderr } = await bed.run(['sh', '-c', command], { timeout: 120_000 });

@@ -175,6 +175,8 @@ export interface HostFacts {
     /** /dev/vhost-net can be opened; looked for only where a TAP interface is wanted. */
     readonly vhost: boolean;
   };
+  /** Path of the Node.js that runs this. */
+  readonly node: string;
   /** The addresses that ssh(1) finds its way to by systemd-ssh-proxy(1). */
   readonly sshProxy: {
     /** `vsock/CID`: systemd 256 and newer. */

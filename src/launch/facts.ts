@@ -122,6 +122,7 @@ export async function gatherFacts(
     ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
     loadedCredentials: findCredentials(settings.credentials, environment),
     network: probeNetwork(environment, settings.network.includes('tap')),
+    node: process.execPath,
     sshProxy: settings.passSshKey === false ? { vsock: false, vsockMux: false } : probeSshProxy(),
   };
 }

@@ -15,6 +15,29 @@ const anyHost = '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null';
  */
 const authorize = 'w+^ /root/.ssh/authorized_keys - - - - ssh.authorized_keys.root\n';
 
+/**
+ * systemd-ssh-generator(8) takes the distribution's sshd@.service where there is one (Debian has it), and that knows nothing of the
+ * credential. A copy, since sshd reads keys as the user who logs in, for whom a service's credentials are closed.
+ */
+const readsCredential = `[Service]
+ImportCredential=ssh.ephemeral-authorized_keys-all
+RuntimeDirectory=sshd-vsock
+RuntimeDirectoryPreserve=yes
+ExecStartPre=-/bin/sh -c 'test -e /run/sshd-vsock/authorized_keys || install -m 444 "$$CREDENTIALS_DIRECTORY/ssh.ephemeral-authorized_keys-all" /run/sshd-vsock/authorized_keys'
+ExecStart=
+ExecStart=-/usr/sbin/sshd -i $SSHD_OPTS -o "AuthorizedKeysFile /run/sshd-vsock/authorized_keys .ssh/authorized_keys"
+`;
+
+/**
+ * A program for Node.js that connects its input and output with port 22 behind the Unix socket that it is given. What is sent before
+ * the daemon has answered is lost. The answer is a line before the server's first one, which ssh(1) passes over (RFC 4253, 4.2).
+ */
+const connect = [
+  'const s = require("net").connect(process.argv[1], () => s.write("CONNECT 22\\n"))',
+  '.once("data", (d) => { process.stdout.write(d); process.stdin.pipe(s).pipe(process.stdout) })',
+  '.on("close", () => process.exit())',
+].join('');
+
 /** What systemd's part of ssh_config hands on as it is: ssh(1) makes host names lower case, and a shell reads them. */
 const plainHostName = /^[a-z0-9/._-]+$/;
 
@@ -36,7 +59,10 @@ export function planSshKey(
   const key = `ssh -i ${quoteWord(path)} -o IdentitiesOnly=yes`;
   const source = { kind: 'made', what: 'ssh-public-key' } as const;
   draft.addToCredential('ssh.ephemeral-authorized_keys-all', source);
-  if (vsock !== null) draft.notice(`Log in with: ${key} ${vsockWords(vsock, facts, machine)}`);
+  if (vsock !== null) {
+    draft.addToCredential('systemd.unit-dropin.sshd-vsock@.service', { kind: 'text', text: readsCredential });
+    draft.notice(`Log in with: ${key} ${vsockWords(vsock, facts, machine)}`);
+  }
   // What the guest makes of this stays in it, so only on request.
   if (settings.passSshKey === true) {
     draft.addToCredential('ssh.authorized_keys.root', source);
@@ -56,19 +82,16 @@ function withoutWay({ network }: Settings): string {
   return 'add --network-user-mode --port=2222:22 to log in by network';
 }
 
-/** Without systemd-ssh-proxy(1), or where the host name would not reach it, socat(1) makes the connection. */
-function vsockWords(vsock: PlannedVsock, { sshProxy }: HostFacts, machine: string): string {
+/** Without systemd-ssh-proxy(1), or where the host name would not reach it, socat(1) or Node.js makes the connection. */
+function vsockWords(vsock: PlannedVsock, facts: HostFacts, machine: string): string {
+  const { sshProxy } = facts;
   if (vsock.kind === 'kernel') {
     if (sshProxy.vsock) return `root@vsock/${vsock.cid}`;
     return proxyWords(`socat - VSOCK-CONNECT:${vsock.cid}:22`, machine);
   }
   const { hostSocket: path } = vsock;
   if (sshProxy.vsockMux && plainHostName.test(path)) return `root@vsock-mux${path}`;
-  const address = quoteWord(`UNIX-CONNECT:${path.replace(/[^\w/.-]/g, '\\$&')}`);
-  // In the background, so that the end of socat is the end of the connection: a shell that waits for cat keeps it open.
-  // The daemon's answer is a line before the server's first one, which ssh(1) passes over (RFC 4253, section 4.2).
-  const script = `exec 3<&0; { echo CONNECT 22; cat <&3; } | socat - ${address} &`;
-  return proxyWords(`sh -c "${script.replace(/["$`\\]/g, '\\$&')}"`, machine);
+  return proxyWords([facts.node, '-e', connect, path].map(quoteWord).join(' '), machine);
 }
 
 function proxyWords(command: string, machine: string): string {

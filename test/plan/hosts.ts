@@ -130,6 +130,7 @@ export const debian12: HostFacts = {
   ioUring: true,
   loadedCredentials: [],
   network: { mac: null, vhost: false },
+  node: '/usr/bin/node',
   sshProxy: { vsock: false, vsockMux: false },
 };
 

@@ -175,6 +175,13 @@ export interface HostFacts {
     /** /dev/vhost-net can be opened; looked for only where a TAP interface is wanted. */
     readonly vhost: boolean;
   };
-  /** ssh(1) finds its way to `vsock/CID` (systemd-ssh-proxy(1), systemd 256 and newer). */
-  readonly sshProxy: boolean;
+  /** Path of the Node.js that runs this. */
+  readonly node: string;
+  /** The addresses that ssh(1) finds its way to by systemd-ssh-proxy(1). */
+  readonly sshProxy: {
+    /** `vsock/CID`: systemd 256 and newer. */
+    readonly vsock: boolean;
+    /** `vsock-mux/PATH`, a daemon's Unix socket: not yet with systemd 257, with 262. */
+    readonly vsockMux: boolean;
+  };
 }

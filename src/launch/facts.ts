@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { childCommand, type Flavour } from '../child/child-program.ts';
 import { ImageError, UsageError } from '../errors.ts';
@@ -15,6 +15,7 @@ import { nothingPassed, type PassedDevices } from '../host/passed.ts';
 import { probeQemu } from '../host/qemu.ts';
 import { probeServiceManager } from '../host/service-manager.ts';
 import { splitWords } from '../host/split-words.ts';
+import { probeSshProxy } from '../host/ssh-proxy.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock, probeVsockDaemon } from '../host/vsock.ts';
@@ -31,9 +32,6 @@ import { originalDescriptorLimit } from '../sys/limits.ts';
 import { isThrowAway } from './name.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** By it ssh(1) knows `vsock/CID`; systemd's package puts it there. */
-const sshProxyConfiguration = '/etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf';
 
 export interface FactSources {
   readonly choice: ManagerChoice;
@@ -128,7 +126,8 @@ export async function gatherFacts(
     ioUring: (image !== null || extraDrives.length > 0) && ioUringWorks(),
     loadedCredentials: findCredentials(settings.credentials, environment),
     network: probeNetwork(environment, settings.network.includes('tap')),
-    sshProxy: settings.passSshKey !== false && existsSync(sshProxyConfiguration),
+    node: process.execPath,
+    sshProxy: settings.passSshKey === false ? { vsock: false, vsockMux: false } : probeSshProxy(),
   };
 }
 

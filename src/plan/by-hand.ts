@@ -176,7 +176,8 @@ function writeValue(source: CredentialSource, variable: string): string {
     case 'joined':
       return `{ ${source.parts.map((part) => `${writeValue(part, variable)}; `).join('')}}`;
     case 'made':
-      throw new Error(`${source.what} has no value before the run`);
+      // There is none before the run.
+      return ':';
   }
 }
 

@@ -9,7 +9,7 @@ import type {
   QemuObject,
 } from '../qemu/configuration.ts';
 import type { GuestMount } from './guest-mounts.ts';
-import type { Notice, PlannedCredential, PlannedDescriptor } from './plan.ts';
+import type { CredentialSource, Notice, PlannedCredential, PlannedDescriptor } from './plan.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type NewDescriptor = DistributiveOmit<PlannedDescriptor, 'target'>;
@@ -58,14 +58,14 @@ export class Draft {
     return this.credentials.some((credential) => credential.name === name);
   }
 
-  /** Text for a credential that the user may have given, too: then it comes behind the user's, on lines of its own. */
-  addToCredential(name: string, text: string): void {
+  /** Lines for a credential that the user may have given, too: then they come behind the user's. */
+  addToCredential(name: string, source: CredentialSource): void {
     const index = this.credentials.findIndex((credential) => credential.name === name);
     const users = this.credentials[index];
-    if (users === undefined) this.credential({ name, source: { kind: 'text', text } });
+    if (users === undefined) this.credential({ name, source });
     else {
       // The user's last line may have no end.
-      const parts = [users.source, { kind: 'text', text: `\n${text}` }] as const;
+      const parts = [users.source, { kind: 'text', text: '\n' }, source] as const;
       this.credentials[index] = { name, source: { kind: 'joined', parts } };
     }
   }

@@ -68,12 +68,14 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
   const treeCopy = planTreeCopy(settings, facts, draft);
   const directories = planDirectories(settings, facts, qemu, runtimeDirectory, treeCopy, draft, pci);
   addUserCredentials(settings, facts, draft);
-  if (draft.guestMounts.length > 0) draft.addToCredential('fstab.extra', renderFstab(draft.guestMounts));
+  if (draft.guestMounts.length > 0) {
+    draft.addToCredential('fstab.extra', { kind: 'text', text: renderFstab(draft.guestMounts) });
+  }
   const tpm = planTpm(settings, facts, runtimeDirectory, draft);
 
   const uuid = settings.uuid ?? machineUuid(facts);
   const control = join(runtimeDirectory, 'control');
-  const sshKey = planSshKey(settings, facts, machine, vsockCid, runtimeDirectory, draft);
+  const sshKey = planSshKey(settings, facts, machine, vsock, runtimeDirectory, draft);
   const manager = planManager({
     settings,
     facts,

@@ -78,7 +78,10 @@ export function planReadiness(
   });
   if (tellable) {
     draft.credential({ name: `systemd.extra-unit.${unit}`, source: { kind: 'text', text: unitText } });
-    draft.addToCredential('systemd.unit-dropin.multi-user.target', `[Unit]\nWants=${unit}\n`);
+    draft.addToCredential('systemd.unit-dropin.multi-user.target', {
+      kind: 'text',
+      text: `[Unit]\nWants=${unit}\n`,
+    });
     if (vsock !== null) tellAddress(vsock, draft);
   }
   if (settings.notifyReady === true && !tellable) {

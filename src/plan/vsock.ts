@@ -20,6 +20,8 @@ export type PlannedVsock =
   /** A daemon's, which has Unix sockets in place of AF_VSOCK on our side. */
   | {
       readonly kind: 'daemon';
+      /** Who connects here and writes `CONNECT PORT` and a line feed reaches that port of the guest. */
+      readonly hostSocket: string;
       readonly notify: GuestSocket;
       readonly auxiliary: Omit<PlannedAuxiliary, 'units'>;
     };
@@ -112,6 +114,7 @@ function daemonVsock(
   draft.devices.push({ driver: userDevice, id: 'vsock0', ...pci.integrated(), chardev: 'vsock' });
   return {
     kind: 'daemon',
+    hostSocket: join(runtimeDirectory, host),
     // Its rule: what the guest sends to a port of its host comes in at the path with the port behind it.
     notify: { path: join(runtimeDirectory, `${host}_${notifyPort}`), port: notifyPort },
     auxiliary: {

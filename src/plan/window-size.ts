@@ -39,5 +39,8 @@ export function planWindowSize(terminal: string, draft: Draft): void {
     name: `systemd.extra-unit.${unit}`,
     source: { kind: 'text', text: unitText(terminal) },
   });
-  draft.addToCredential('systemd.unit-dropin.getty.target', `[Unit]\nWants=${unit}\n`);
+  draft.addToCredential('systemd.unit-dropin.getty.target', {
+    kind: 'text',
+    text: `[Unit]\nWants=${unit}\n`,
+  });
 }

@@ -548,23 +548,11 @@ const cases: { readonly [name: string]: Case } = {
     host: debian12,
     settings: { credentials: [secret('systemd.extra-unit.vmspawn-ready.service', '[Unit]')] },
   },
-  'credentials-ways-replaced': {
+  'credentials-address-replaced': {
     host: forky,
-    settings: {
-      credentials: [
-        secret('vmm.notify_socket', 'vsock-stream:2:99'),
-        secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA'),
-      ],
-    },
+    settings: { credentials: [secret('vmm.notify_socket', 'vsock-stream:2:99')] },
   },
-  'credentials-ssh-key-replaced-for-all': {
-    host: { ...forky, sshProxy: true },
-    settings: {
-      passSshKey: true,
-      credentials: [secret('ssh.ephemeral-authorized_keys-all', 'ssh-ed25519 AAAA')],
-    },
-  },
-  'credentials-ssh-keys-replaced': {
+  'credentials-ssh-keys-joined': {
     host: debian12,
     settings: {
       passSshKey: true,
@@ -592,7 +580,7 @@ const cases: { readonly [name: string]: Case } = {
     settings: { firmware: 'bios', tpm: false, notifyReady: true },
   },
   'notify-ready-auto-bios-aarch64': { host: arm, settings: { firmware: 'bios', tpm: false } },
-  'vsock-auto': { host: { ...forky, sshProxy: true } },
+  'vsock-auto': { host: { ...forky, sshProxy: { vsock: true, vsockMux: false } } },
   'vsock-cid': { host: forky, settings: { vsockCid: 42 } },
   'vsock-cid-missing': { host: debian12, settings: { vsockCid: 42 } },
   'vsock-no': { host: forky, settings: { vsock: false } },

@@ -130,7 +130,8 @@ export const debian12: HostFacts = {
   ioUring: true,
   loadedCredentials: [],
   network: { mac: null, vhost: false },
-  sshProxy: false,
+  node: '/usr/bin/node',
+  sshProxy: { vsock: false, vsockMux: false },
 };
 
 export const withKvm: HostFacts = { ...debian12, kvm: { usable: true, device: '/dev/kvm' } };

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeSshKey } from '../../src/launch/ssh-key.ts';
+import { sshKeyTypes } from '../../src/settings/defaults.ts';
 import { copyImage, debianImage } from '../guests.ts';
 import { leftovers, program, Run, scratch } from './harness.ts';
 import { Tmux } from './terminals.ts';
@@ -17,7 +19,36 @@ async function login(run: Run): Promise<void> {
   await run.seen(/root@debian:~# /, at);
 }
 
-test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers it off', {
+/** Waits until the guest can be reached. */
+const network = 'until ip -4 -o addr | grep -q 10.0.2.15/; do sleep 1; done';
+
+/** Runs a command for sh(1) whose exit status is 7; gives its output. */
+async function sh(command: string): Promise<string> {
+  const { code, stdout, stderr } = await new Run(['-c', command], {}, 'sh').ended;
+  assert.equal(code, 7, stderr);
+  return stdout;
+}
+
+/** The line that was shown logs in, and so do keys of the other types once root has them. */
+async function logInByNetwork(run: Run, directory: string): Promise<string> {
+  run.type(`${network}; echo network-$((40+2))`);
+  await run.seen(/network-42/);
+  const [, line = '', key = ''] = /^.*Log in by network with: (ssh -i (\S+) .*)$/m.exec(run.stderr) ?? [];
+  assert.match(key, /^\/run\/vmspawn\/debian-uefi\/ed25519$/, run.stderr);
+  const others = sshKeyTypes.filter((type) => type !== 'ed25519');
+  const authorized = await Promise.all(
+    others.map((type) => makeSshKey({ type, path: join(directory, type) }, 'other')),
+  );
+  const add = `cat >> .ssh/authorized_keys; hostname; exit 7`;
+  assert.equal(await sh(`printf '${authorized.join('')}' | ${line} '${add}'`), 'debian\n');
+  for (const type of others) {
+    const other = line.replace(key, join(directory, type));
+    assert.equal(await sh(`${other} 'echo $((40+2)); exit 7'`), '42\n');
+  }
+  return line;
+}
+
+test('a Debian guest boots under UEFI with a TPM that remembers; ssh logs in; SIGTERM powers it off', {
   timeout: 900_000,
 }, async () => {
   using directory = scratch();
@@ -29,7 +60,9 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
     '--cpus=2',
     '--tpm=yes',
     '--kvm=no',
+    ...['--network-user-mode', `--port=0.0.0.0:${20_000 + (process.pid % 10_000)}:22`, '--pass-ssh-key=yes'],
   ];
+  let line: string;
   {
     await using run = new Run(words);
     await login(run);
@@ -41,6 +74,7 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
       `tpm2_nvdefine -C o -s 8 ${index} && echo -n remember | tpm2_nvwrite -C o -i - ${index} && echo written-$((40+2))`,
     );
     await run.seen(/written-42/);
+    line = await logInByNetwork(run, directory.path);
     run.child.kill('SIGTERM');
     const end = await run.ended;
     assert.equal(end.code, 0, end.stderr);
@@ -69,6 +103,10 @@ test('a Debian guest boots under UEFI with a TPM that remembers; SIGTERM powers 
     await logIn();
     await tmux.type(`clear; tpm2_nvread -C o ${index}; echo " status $?"`);
     await tmux.shows(/remember status 0/);
+    await tmux.type(`clear; ${network}; echo network-$((40+2))`);
+    await tmux.shows(/^network-42$/m);
+    // The key is another one this time, and root has keys already.
+    assert.equal(await sh(`${line} 'wc -l < .ssh/authorized_keys; exit 7'`), '5\n');
     // The unit that follows the window is up when the system is, and a new login does not forget it.
     const size = (rows: number, columns: number) =>
       tmux.type(

@@ -18,9 +18,9 @@ import {
 } from './machine.ts';
 import { bootTestbed, type Testbed } from './testbed.ts';
 
-/** Once the guest is up its systemd is told to end with 7. */
-const exits =
-  '[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nExecStart=-systemctl is-system-running --wait\\n';
+/** Once the guest is up, and `command` is over, its systemd is told to end with 7. */
+const exits = (command: string) =>
+  `[Unit]\\nAfter=multi-user.target vmspawn-ready.service\\nSuccessAction=exit\\nSuccessActionExitStatus=7\\n[Service]\\nExecStart=-sh -c 'systemctl is-system-running --wait; ${command}'\\n`;
 
 /** Our unit says nothing: what is heard comes by vsock. */
 const silence = 'SetCredential=systemd.extra-unit.vmspawn-ready.service:[Service]\\nExecStart=/bin/true\\n\n';
@@ -28,7 +28,7 @@ const silence = 'SetCredential=systemd.extra-unit.vmspawn-ready.service:[Service
 /** On a host with much to do its own limits of 90 s would break the guest's boot. */
 const patience = 'systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900';
 
-const settings = `[Host]
+const settings = (command: string) => `[Host]
 Ram=1G
 Kvm=no
 Tpm=yes
@@ -37,17 +37,33 @@ Firmware=uefi
 [Execution]
 NotifyReady=yes
 [Credentials]
-SetCredential=systemd.extra-unit.exits.service:${exits}
+SetCredential=systemd.extra-unit.exits.service:${exits(command)}
 SetCredential=systemd.unit-dropin.multi-user.target~exits:[Unit]\\nWants=exits.service\\n
 `;
 
 const write = ['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1"', 'sh'];
+
+/** The line that is shown logs in, through systemd-ssh-proxy, and without that. */
+async function logInByVsock(bed: Testbed): Promise<void> {
+  const logIn = async (words: RegExp, command: string) => {
+    // The service itself is quiet.
+    const { stderr } = await bed.check([bed.program, '--machine=debian', '--dry-run=json']);
+    const [, line] = /Log in with: (ssh .*)/.exec(stderr) ?? [];
+    assert.match(line ?? '', words, stderr);
+    const end = await bed.run(['sh', '-c', `${line} '${command}; hostname; exit 7'`], { timeout: 120_000 });
+    assert.deepEqual([end.status, end.stdout], [7, 'debian\n'], end.stderr);
+  };
+  await logIn(/ root@vsock-mux\/run\/vmspawn\/debian\/vsock$/, 'true');
+  await bed.check(['rm', '/etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf']);
+  await logIn(/ -o 'ProxyCommand=.*node /, 'touch /run/seen');
+}
 
 inEveryTestbed((testbed) => {
   test("systemctl start returns when the Debian guest is up; its exit status is the service's", {
     timeout: 900_000,
   }, async () => {
     const bed = testbed();
+    const vsock = bed.name === 'debian-testing';
     const service = 'vmspawn@debian.service';
     const image = '/var/lib/machines/debian.raw';
     await bed.check([`${bed.checkout}/scripts/install-units`, '--runtime']);
@@ -58,7 +74,7 @@ inEveryTestbed((testbed) => {
       },
     );
     await bed.check([...write, '/etc/vmspawn/debian.vmspawn'], {
-      input: settings + (bed.name === 'debian-testing' ? silence : ''),
+      input: vsock ? settings('until [ -e /run/seen ]; do sleep 1; done') + silence : settings('true'),
     });
     const unit = await systemctl(bed, 'root', 'cat', service);
     const [, command] = /^ExecStart=(\/.*)$/m.exec(unit) ?? [];
@@ -77,7 +93,7 @@ inEveryTestbed((testbed) => {
     // Processors run since a moment, and the guest is far from being up.
     assert.equal(await words('ActiveState'), 'activating');
     const inside = (await processesOf(bed, service)).map(({ program }) => program);
-    for (const program of ['swtpm', ...(bed.name === 'debian-testing' ? ['vhost-device-vs'] : [])]) {
+    for (const program of ['swtpm', ...(vsock ? ['vhost-device-vs'] : [])]) {
       assert.ok(inside.includes(program), `${program} in ${inside}`);
     }
     // Not without READY=1, however soon the guest ends after that.
@@ -85,6 +101,7 @@ inEveryTestbed((testbed) => {
     const journal = async () =>
       (await bed.run(['journalctl', '--no-pager', '-a', '-o', 'cat', '-u', service])).stdout;
     assert.equal(status, 0, await journal());
+    if (vsock) await logInByVsock(bed);
     await eventually(
       'the end',
       async () => ((await words('ActiveState')) === 'failed' ? true : undefined),

@@ -89,8 +89,9 @@ export const credentialOptions: readonly Option[] = [
     since: '0.3',
     help: 'Make an SSH key that opens the guest',
     man: [
-      "Whether a new SSH key pair is made for this run. The private key lies in the machine's runtime directory, for its owner only, and goes with the machine; the public one is passed as the credential `ssh.ephemeral-authorized_keys-all`, which systemd 256 and newer in the guest accepts for logins over AF_VSOCK. The command for a login is shown at the start. Default: `yes` where the machine has a vsock device, else `no`.",
-      'With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest writes it to `/root/.ssh/authorized_keys` when there is no such file, and it stays there. Credentials of these names that are given by `--set-credential=` or `--load-credential=` take their place; where they leave none for this key, none is made.',
+      "Whether a new SSH key pair is made for this run. The private key lies in the machine's runtime directory, for its owner only, and goes with the machine; the public one is passed as the credential `ssh.ephemeral-authorized_keys-all`, which systemd 256 and newer in the guest accepts for logins over AF_VSOCK. The `ssh` command for a login is shown at the start: through systemd-ssh-proxy(1) where ssh(1) is set up for it, else through socat(1), or Node.js for the vsock device of a daemon. Default: `yes` where the machine has a vsock device, of the kernel or of a daemon, else `no`.",
+      'With an explicit `yes` the credential `ssh.authorized_keys.root` goes along, which lets root in by network too: the guest adds it to `/root/.ssh/authorized_keys`, by a line for systemd-tmpfiles(8) in the credential `tmpfiles.extra`, and it stays there. What `--set-credential=` or `--load-credential=` give under these names counts beside it. Where `--port=` leads to port 22 of the guest, the command for a login by network is shown as well:',
+      '    vmspawn --image=debian.raw --network-user-mode --port=2222:22 --pass-ssh-key=yes',
     ],
     key: 'PassSshKey',
     harmless: true,

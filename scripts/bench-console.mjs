@@ -1,12 +1,16 @@
 // What forwarding the console costs, as ratios within one run on one machine, against socat(1) between the same two ends:
-//   guest      the small guest writes 2 MB of lines: processor time of who forwards them, and time until all are there
+//   guest      the small guest writes 2 MB of lines: processor time of who forwards them, and time until all are there;
+//              through pipes, in a terminal with and without a tint, and with two attached readers (over none);
+//              nobody forwards when QEMU writes to a file, which shows what the guest can do at best
 //   stand-in   a program in QEMU's place writes as fast as it can
 //   key        from a key's press to its echo by a program in QEMU's place
 // Nothing here is asserted.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { EventEmitter } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { cpuOf, median, program, report as reportRatio, smallMachine } from './bench-guest.mjs';
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -24,37 +28,97 @@ try {
 }
 
 async function flood() {
-  const ours = [];
-  const theirs = [];
+  const plain = { ours: [], theirs: [] };
+  const terminal = { tinted: [], plain: [], theirs: [] };
+  const attached = [];
+  const written = [];
   for (let round = 0; round < rounds; round++) {
-    theirs.push(await floodThrough(bareGuest()));
-    ours.push(await floodThrough(start(program, machine)));
+    plain.theirs.push(await floodThrough(bareGuest()));
+    plain.ours.push(await floodThrough(start(program, machine)));
+    written.push(await floodThrough(fileGuest()));
+    attached.push(await floodThrough(start(program, machine), 2));
+    terminal.theirs.push(await floodThrough(bareGuest(startInTerminal)));
+    terminal.plain.push(await floodThrough(startInTerminal(program, [...machine, '--background='])));
+    terminal.tinted.push(await floodThrough(startInTerminal(program, [...machine, '--background=44'])));
   }
-  report(`guest, ${megabytes} MB: seconds until all is there`, ours, theirs, ({ seconds }) => seconds);
-  report(`guest, ${megabytes} MB: processor seconds of who forwards`, ours, theirs, ({ cpu }) => cpu);
-  report(`guest, ${megabytes} MB: megabytes that arrived`, ours, theirs, ({ bytes }) => bytes / 1e6);
+  report(
+    `guest, ${megabytes} MB: seconds until all is there`,
+    plain.ours,
+    written,
+    ({ seconds }) => seconds,
+    'in a file, nobody forwards',
+  );
+  for (const [name, ours, theirs, base] of [
+    ['guest', plain.ours, plain.theirs],
+    ['guest, in a terminal', terminal.plain, terminal.theirs],
+    ['guest, in a terminal, tinted', terminal.tinted, terminal.theirs],
+    ['guest, two readers attached', attached, plain.ours, 'without'],
+  ]) {
+    report(
+      `${name}, ${megabytes} MB: seconds until all is there`,
+      ours,
+      theirs,
+      ({ seconds }) => seconds,
+      base,
+    );
+    report(`${name}: processor seconds of who forwards`, ours, theirs, ({ cpu }) => cpu, base);
+    report(`${name}: megabytes that arrived`, ours, theirs, ({ bytes }) => bytes / 1e6, base);
+  }
 }
 
-/** QEMU with the same arguments, its console on a socket, and socat between that and pipes. */
-function bareGuest() {
+function bareScript() {
   const file = join(scratch, 'bare.sh');
-  const socket = join(scratch, 'console.sock');
   // A bench that was killed has left it behind, and the script would not start.
   rmSync(runtime, { recursive: true, force: true });
-  rmSync(socket, { force: true });
   const script = execFileSync(program, [...machine, '--dry-run'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const bare = script.replace(
-    /stdio,id=console,signal=off,mux=on/,
-    `socket,id=console,path=${socket},server=on,wait=on`,
+  return { file, script: script.replace(/ *-mon[ =]'?chardev=console,mode=readline'?( \\\n)?/, '') };
+}
+
+/** QEMU with the same arguments, its console in a file that is looked at now and then. */
+function fileGuest() {
+  const { file, script } = bareScript();
+  writeFileSync(file, script.replace('signal=off,mux=on', 'signal=off'));
+  const console = join(scratch, 'console.txt');
+  const fd = openSync(console, 'w+');
+  const machineProcess = spawn('bash', [file], { stdio: ['pipe', fd, 'ignore'], detached: true });
+  const child = new EventEmitter();
+  const stdout = new EventEmitter();
+  const buffer = Buffer.alloc(4 * 1024 * 1024);
+  let position = 0;
+  const timer = setInterval(() => {
+    const length = readSync(fd, buffer, 0, buffer.length, position);
+    position += length;
+    if (length > 0) stdout.emit('data', buffer.subarray(0, length));
+  }, 50);
+  machineProcess.on('exit', () => {
+    clearInterval(timer);
+    closeSync(fd);
+    child.emit('exit');
+  });
+  const kill = () => process.kill(-machineProcess.pid, 'SIGKILL');
+  return Object.assign(child, { pid: machineProcess.pid, stdin: machineProcess.stdin, stdout, kill });
+}
+
+/** QEMU with the same arguments, its console on a socket, and socat between that and pipes or a terminal. */
+function bareGuest(starting = start) {
+  const { file, script } = bareScript();
+  const socket = join(scratch, 'console.sock');
+  rmSync(socket, { force: true });
+  writeFileSync(
+    file,
+    script.replace(
+      'stdio,id=console,signal=off,mux=on',
+      `socket,id=console,path=${socket},server=on,wait=on`,
+    ),
   );
-  writeFileSync(file, bare.replace(/ *-mon[ =]'?chardev=console,mode=readline'?( \\\n)?/, ''));
   const machineProcess = spawn('bash', [file], { stdio: ['ignore', 'ignore', 'ignore'], detached: true });
-  const child = start('sh', [
+  const user = starting === start ? '-' : '-,raw,echo=0';
+  const child = starting('sh', [
     '-c',
-    `while ! [ -S ${socket} ]; do sleep 0.05; done; exec socat - UNIX-CONNECT:${socket}`,
+    `while ! [ -S ${socket} ]; do sleep 0.05; done; exec socat ${user} UNIX-CONNECT:${socket}`,
   ]);
   child.on('exit', () => process.kill(-machineProcess.pid, 'SIGKILL'));
   return child;
@@ -64,7 +128,31 @@ function start(command, words, options = {}) {
   return spawn(command, words, { stdio: ['pipe', 'pipe', 'ignore'], ...options });
 }
 
-async function floodThrough(child) {
+/** The same in a terminal. */
+function startInTerminal(command, words) {
+  const terminal = spawnInTerminal(command, words, { cols: 100, rows: 30 });
+  const child = new EventEmitter();
+  const stdout = new EventEmitter();
+  terminal.onData((text) => stdout.emit('data', Buffer.from(text)));
+  terminal.onExit(() => child.emit('exit'));
+  const stdin = { on() {}, write: (text) => terminal.write(text.replace('\n', '\r')) };
+  return Object.assign(child, { pid: terminal.pid, stdin, stdout });
+}
+
+/** In a terminal the supervisor has a process in front of it. */
+function supervisorOf(pid) {
+  if (readFileSync(`/proc/${pid}/comm`, 'latin1') !== 'vmspawn-front\n') return pid;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ')[0]);
+}
+
+async function attach() {
+  const child = start(join(dirname(program), 'vmspawnctl'), ['attach', '--read-only', 'bench-console']);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  child.stdout.resume();
+  return child;
+}
+
+async function floodThrough(child, readers = 0) {
   const ended = new Promise((resolve) => child.on('exit', resolve));
   child.stdin.on('error', () => {});
   let tail = '';
@@ -81,13 +169,17 @@ async function floodThrough(child) {
       waiting();
     });
   await seen('vmspawn-small: ready');
-  const before = cpuOf(child.pid);
+  const attached = await Promise.all(Array.from({ length: readers }, attach));
+  const pid = supervisorOf(child.pid);
+  const before = cpuOf(pid);
   bytes = 0;
   const begin = performance.now();
   child.stdin.write(`flood ${megabytes}\n`);
   await seen('flood: done');
-  const result = { seconds: (performance.now() - begin) / 1000, cpu: cpuOf(child.pid) - before, bytes };
-  child.kill('SIGKILL');
+  const result = { seconds: (performance.now() - begin) / 1000, cpu: cpuOf(pid) - before, bytes };
+  for (const one of attached) one.kill();
+  if (child.kill) child.kill('SIGKILL');
+  else process.kill(pid, 'SIGKILL');
   await ended;
   rmSync(runtime, { recursive: true, force: true });
   return result;
@@ -202,6 +294,6 @@ async function through(child, size, keys) {
   return { rate, echo: median(echoes) };
 }
 
-function report(name, ours, theirs, value) {
-  reportRatio(name, '', ours.map(value), 'socat', theirs.map(value));
+function report(name, ours, theirs, value, base = 'socat') {
+  reportRatio(name, '', ours.map(value), base, theirs.map(value));
 }

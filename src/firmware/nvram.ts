@@ -99,11 +99,12 @@ async function compareTemplates(template: string, source: FileHandle, ownTemplat
   }
   try {
     const [layout, expected] = [await layoutOf(source), await layoutOf(own)];
-    const fits = expected === null || (layout !== null && sameLayout(layout, expected));
+    const sameFormat = (await isQcow2(source)) === (await isQcow2(own));
+    const fits = sameFormat && (expected === null || (layout !== null && sameLayout(layout, expected)));
     if (fits && (await flashSize(source)) === (await flashSize(own))) return;
     throw new FirmwareError(
       `--efi-nvram-template=${printable(template)} does not fit the firmware, whose own template is ${printable(ownTemplate)}`,
-      { hint: 'Take one of the same size and layout, or name its firmware with --firmware=.' },
+      { hint: 'Take one of the same size, format and layout, or name its firmware with --firmware=.' },
     );
   } finally {
     await own.close();
@@ -163,6 +164,13 @@ async function checkState(path: string, template: string, source: FileHandle): P
     if (status.nlink > 1) refuse('has a second name (hard link), that would be changed with it', elsewhere);
     const [wanted, found] = [await flashSize(source), await flashSize(file)];
     if (found === null) refuse('is a qcow2 image that refers to other files', elsewhere);
+    const qcow2 = await isQcow2(source);
+    if ((await isQcow2(file)) !== qcow2) {
+      refuse(
+        `is no ${qcow2 ? 'qcow2' : 'raw'} image, as the template ${printable(template)} is: it was made with another firmware`,
+        otherFirmware,
+      );
+    }
     if (wanted !== found) {
       refuse(
         `is for a flash of ${found} bytes, but the template ${printable(template)} for one of ${wanted} bytes: it was made with another firmware`,
@@ -189,11 +197,25 @@ async function checkState(path: string, template: string, source: FileHandle): P
  * (64), and from 72 on, in version 3, the incompatible features, of which bit 2 says that the data lies elsewhere.
  */
 async function flashSize(file: FileHandle): Promise<number | null> {
-  const header = Buffer.alloc(80);
-  await file.read(header, 0, header.length, 0);
-  if (header.readUInt32BE(0) !== 0x514649fb) return (await file.stat()).size;
+  const header = await headerOf(file);
+  if (!startsAsQcow2(header)) return (await file.stat()).size;
   const external = header.readUInt32BE(4) > 2 && (header.readUInt32BE(76) & 4) !== 0;
   return header.readBigUInt64BE(8) !== 0n || external ? null : Number(header.readBigUInt64BE(24));
+}
+
+/** QEMU is told the format of the firmware's descriptor, and reads what it is given as that. */
+async function isQcow2(file: FileHandle): Promise<boolean> {
+  return startsAsQcow2(await headerOf(file));
+}
+
+async function headerOf(file: FileHandle): Promise<Buffer> {
+  const header = Buffer.alloc(80);
+  await file.read(header, 0, header.length, 0);
+  return header;
+}
+
+function startsAsQcow2(header: Buffer): boolean {
+  return header.readUInt32BE(0) === 0x514649fb;
 }
 
 /** Of raw files only; null where the file does not say it. */

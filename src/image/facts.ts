@@ -18,6 +18,8 @@ export interface ImageLayer {
   readonly writable: boolean;
   /** A qcow2 with an external data file names it here; null otherwise. */
   readonly dataFile: string | null;
+  /** A qcow2 of version 2 (`compat=0.10`), which knows fewer options than later ones. */
+  readonly oldQcow2: boolean;
 }
 
 export interface ImageFacts {

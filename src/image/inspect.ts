@@ -75,6 +75,7 @@ function inspectLayer(path: string, format: ImageFormat, what: string, explicit:
       virtualSize: header?.virtualSize ?? foreignSize ?? file.size,
       writable: isWritable(path),
       dataFile,
+      oldQcow2: header?.version === 2,
     };
     return { layer, header, looksLike };
   } finally {

@@ -71,8 +71,11 @@ function isSubvolume({ path, identity }: DirectoryFacts): boolean {
  */
 function bootEntry(tree: string, architecture: string): TreeKernel | null {
   const found: { entry: BootEntry; boot: TreeKernel; preferred: boolean }[] = [];
+  // One for all partitions: that of the first which has one, as a boot loader has only that of its own.
+  const [pattern = null] = partitions
+    .map((partition) => parseDefault(textInTree(tree, `${partition}/loader/loader.conf`) ?? ''))
+    .filter((one) => one !== null);
   for (const partition of partitions) {
-    const pattern = parseDefault(textInTree(tree, `${partition}/loader/loader.conf`) ?? '');
     for (const entry of entriesOf(tree, partition, architecture)) {
       const kernel = fileInTree(tree, `${partition}/${entry.kernel}`);
       const initrds = entry.initrds.map((initrd) => fileInTree(tree, `${partition}/${initrd}`));

@@ -32,7 +32,7 @@ import { startFailure } from './qemu-death.ts';
 import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { sideBySide } from './side-by-side.ts';
-import { prepareState } from './state.ts';
+import { checkState } from './state.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
 
@@ -164,10 +164,13 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const channel = stack.use(new GuestChannel({ listener, receive: (message) => word.receive(message) }));
   stack.use(word);
   let credentials: ReadonlyMap<number, Uint8Array> = new Map();
+  let makeState: Awaited<ReturnType<typeof checkState>> | undefined;
   await sideBySide<void>(
     [
       (each) => manager.enter(child, each),
-      (each) => prepareState(plan, each, request.notice),
+      async () => {
+        makeState = await checkState(plan, request.notice);
+      },
       async (each) => treeCopy?.make(each),
       async (each) => {
         credentials = await prepareCredentials(plan, listener?.address ?? null, each);
@@ -175,6 +178,8 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
     ],
     signal,
   );
+  // After all that can be refused: what is made here stays.
+  await makeState?.(signal);
   const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
   const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials };

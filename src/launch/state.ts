@@ -1,28 +1,30 @@
 import { InterruptedError } from '../errors.ts';
 import type { Notice, Plan, PlannedNvram, PlannedTpmState } from '../plan/plan.ts';
 
-type Make = () => Promise<void>;
+type Make = (signal: AbortSignal) => Promise<void>;
 
 /**
- * What outlives the run: the image gets its size, NVRAM and TPM state are made, each complete or not there. Nothing is made
- * before every place was looked at. Throws FileError, FirmwareError, ImageError, AuxiliaryError, InterruptedError.
+ * What outlives the run. Looks at every place first; what it gives then makes it: the image gets its size, NVRAM and TPM
+ * state are made, each complete or not there. To be called when nothing else can be wrong with what the user has asked for.
+ * Both throw FileError, FirmwareError, ImageError, AuxiliaryError, InterruptedError.
  */
-export async function prepareState(
+export async function checkState(
   { descriptors, growth, nvram, tpmState }: Plan,
-  signal: AbortSignal,
   notice: (notice: Notice) => void,
-): Promise<void> {
+): Promise<Make> {
   const makeNvram = nvram === null ? null : await checkedNvram(nvram, notice);
   await checkTransient(descriptors);
-  const makeTpm = tpmState === null ? null : await checkedTpm(tpmState, signal);
-  if (signal.aborted) throw InterruptedError.of(signal);
-  if (growth !== null) {
-    const { growImage } = await import('./growth.ts');
-    growImage(growth);
-  }
-  await makeNvram?.();
-  if (signal.aborted) throw InterruptedError.of(signal);
-  await makeTpm?.();
+  const makeTpm = tpmState === null ? null : await checkedTpm(tpmState);
+  return async (signal) => {
+    if (growth !== null) {
+      const { growImage } = await import('./growth.ts');
+      if (signal.aborted) throw InterruptedError.of(signal);
+      growImage(growth);
+    }
+    await makeNvram?.(signal);
+    if (signal.aborted) throw InterruptedError.of(signal);
+    await makeTpm?.(signal);
+  };
 }
 
 /** Variables that are not kept: a template that the user has named can be anything. */
@@ -50,8 +52,8 @@ async function checkedNvram(nvram: PlannedNvram, notice: (notice: Notice) => voi
   return null;
 }
 
-async function checkedTpm(state: PlannedTpmState, signal: AbortSignal): Promise<Make> {
+async function checkedTpm(state: PlannedTpmState): Promise<Make> {
   const { checkTpmState, prepareTpmState } = await import('../auxiliary/tpm-state.ts');
   if (state.persistent) await checkTpmState(state);
-  return () => prepareTpmState(state, signal);
+  return (signal) => prepareTpmState(state, signal);
 }

@@ -98,7 +98,8 @@ class DriveNodes {
   constructor(settings: Settings, facts: HostFacts, qemu: QemuFacts, draft: Draft) {
     this.#settings = settings;
     this.#draft = draft;
-    // Keeps the host clusters of a discarded range allocated, so that an image does not fragment with every trim.
+    // Keeps the host clusters of a discarded range allocated, so that an image does not fragment with every trim. Version 2
+    // of the format has no way to say so, and QEMU refuses the option for it.
     this.#qcow2 = qemu.schema.includes('discard-no-unref') ? { 'discard-no-unref': true } : {};
     this.#protocol = { aio: facts.ioUring && qemu.schema.includes('io_uring') ? 'io_uring' : 'threads' };
   }
@@ -123,7 +124,7 @@ class DriveNodes {
           file: `${name}-file`,
           // Without a name here QEMU would follow the header of the image to a path of the image's choice.
           ...(driver === 'qcow2' || driver === 'vmdk' ? { backing: below } : {}),
-          ...(driver === 'qcow2' && !readOnly ? this.#qcow2 : {}),
+          ...(driver === 'qcow2' && !readOnly && !(layer !== 'overlay' && layer.oldQcow2) ? this.#qcow2 : {}),
         },
         readOnly,
       );

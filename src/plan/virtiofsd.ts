@@ -125,13 +125,16 @@ function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, opti
     return { daemon: words, unshare: null, helpers: true };
   }
   // The user itself is the guest's root, all others are subordinate.
-  const rest = ({ base, count }: IdRange): string => `:1:${base}:${Math.min(count, ids.count - 1)}:`;
+  const rest = (option: string, { base, count }: IdRange): string[] => {
+    const others = Math.min(count, ids.count - 1);
+    return others === 0 ? [] : [`${option}=:1:${base}:${others}:`];
+  };
   return {
     daemon: [
       `--uid-map=:0:${user.uid}:1:`,
-      `--uid-map=${rest(subordinate.uids)}`,
+      ...rest('--uid-map', subordinate.uids),
       `--gid-map=:0:${user.gid}:1:`,
-      `--gid-map=${rest(subordinate.gids)}`,
+      ...rest('--gid-map', subordinate.gids),
     ],
     unshare: null,
     helpers: true,

@@ -584,7 +584,7 @@ export const cases: { readonly [option: string]: readonly Case[] } = {
     { words: ['--set-credential=a:\\x41\\n\\033'], settings: { credentials: [secret('a', 'A\n\x1b')] } },
     { words: ['--set-credential=a:b', '--set-credential='], settings: {} },
     { words: ['--set-credential=a'], error: '--set-credential= has no colon between ID and value.' },
-    ...['', '..', 'a/b', 'a\n', '\u00e4', 'a'.repeat(256)].map((name) => ({
+    ...['', '..', 'a/b', 'a=b', 'a\n', '\u00e4', 'a'.repeat(256)].map((name) => ({
       words: [`--set-credential=${name}:b`],
       error: 'has an ID that is no credential name.',
     })),

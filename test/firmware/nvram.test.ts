@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -206,6 +207,15 @@ test('a qcow2 state counts by the size of its disk, and may refer to nothing els
   assert.equal(await prepare({ path: at('state'), template: at('template.qcow2') }), 'created');
   execFileSync('qemu-io', ['-f', 'qcow2', '-c', 'write -P 1 0 64k', at('state')], { stdio: 'pipe' });
   assert.equal(await prepare({ path: at('state'), template: at('template.qcow2') }), 'existing');
+  // QEMU is told the format of the firmware's own template.
+  const raw = firmware(/is no qcow2 image, as the template .*: it was made with another firmware/);
+  copyFileSync(template, at('raw'));
+  chmodSync(at('raw'), 0o600);
+  await assert.rejects(prepare({ path: at('raw'), template: at('template.qcow2') }), raw);
+  await assert.rejects(
+    checkTemplate({ template, ownTemplate: at('template.qcow2') }),
+    firmware(/does not fit the firmware/),
+  );
   convert(
     'create',
     '-f',

@@ -49,6 +49,7 @@ test('a raw image, also through a link', async () => {
           virtualSize: 1024 * 1024,
           writable: true,
           dataFile: null,
+          oldQcow2: false,
         },
       ],
       looksLike: null,

@@ -72,6 +72,11 @@ test('a unified kernel image goes before an entry, and what loader.conf names be
     first(treeOf({ ...files, 'boot/loader/loader.conf': 'default a\n' })),
     '/boot/loader/entries/a.conf',
   );
+  // On the ESP, as a boot loader has it, for entries of all partitions.
+  assert.equal(
+    first(treeOf({ ...files, 'efi/loader/loader.conf': 'default a\n' })),
+    '/boot/loader/entries/a.conf',
+  );
 });
 
 test('whether the kernel has virtiofs, as its configuration says', () => {

@@ -3,7 +3,7 @@ import { statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { VmspawnError } from '../../src/errors.ts';
-import { prepareState } from '../../src/launch/state.ts';
+import { checkState } from '../../src/launch/state.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { SettingsInput } from '../../src/settings/settings.ts';
@@ -28,8 +28,11 @@ function planned(input: SettingsInput): Plan {
   return makePlan(settings(wanted), facts, 'debian');
 }
 
-const prepare = (input: SettingsInput, signal = new AbortController().signal) =>
-  prepareState(planned(input), signal, () => {});
+async function prepare(input: SettingsInput, signal = new AbortController().signal): Promise<void> {
+  const make = await checkState(planned(input), () => {});
+  assert.equal(statSync(image).size, 4096);
+  await make(signal);
+}
 
 test('an image is not enlarged for a start that is given up, or that cannot be', async () => {
   await assert.rejects(prepare({}, AbortSignal.abort(new Error('enough'))), { code: 'INTERRUPTED' });

@@ -204,6 +204,12 @@ const cases: { readonly [name: string]: Case } = {
   'no-sandbox': { host: { ...debian12, qemu: { ...qemuOf(debian12), sandbox: false } } },
   'no-qemu': { host: { ...debian12, qemu: { usable: false, reason: 'no qemu-system-x86_64 in $PATH' } } },
   'qcow2-chain': { host: { ...debian12, image: hosts.qcow2Chain } },
+  'qcow2-old-forky': {
+    host: {
+      ...forky,
+      image: { ...hosts.qcow2Chain, layers: [hosts.layer({ format: 'qcow2', oldQcow2: true })] },
+    },
+  },
   'qcow2-chain-forky': { host: { ...forky, image: hosts.qcow2Chain } },
   'block-device': {
     host: {
@@ -382,6 +388,12 @@ const cases: { readonly [name: string]: Case } = {
   ),
   'directory-user': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 1000 }),
   'directory-user-subordinate': sharing(hosts.daemonRust, hosts.user, {}, { ...hosts.tree, uid: 100000 }),
+  'directory-user-one': sharing(
+    hosts.daemonRust,
+    hosts.user,
+    { privateUsers: { base: 1000, count: 1 } },
+    { ...hosts.tree, uid: 1000 },
+  ),
   'directory-user-not-ours': sharing(hosts.daemonRust, hosts.user, {}, hosts.tree),
   'disk-type-nvme': { host: debian12, settings: { imageDiskType: 'nvme' } },
   'disk-type-virtio-scsi': { host: debian12, settings: { imageDiskType: 'virtio-scsi', discardDisk: false } },

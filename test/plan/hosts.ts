@@ -18,6 +18,7 @@ export function layer(change: Partial<ImageLayer> = {}): ImageLayer {
     virtualSize: 3 * 1024 ** 3,
     writable: true,
     dataFile: null,
+    oldQcow2: false,
     ...change,
   };
 }

@@ -132,15 +132,18 @@ function nameAndRest(value: string, place: Place): readonly [string, string] {
       place,
       name,
       'has an ID that is no credential name',
-      'It is a file name of printable ASCII characters without slash and colon, 255 at most.',
+      'It is a file name of printable ASCII characters without slash, colon and equals sign, 255 at most.',
     );
   }
   return [name, value.slice(colon + 1)];
 }
 
-/** systemd's credential_name_valid(): a file name that is also fit for $LISTEN_FDNAMES. */
+/**
+ * systemd's credential_name_valid(): a file name that is also fit for $LISTEN_FDNAMES. Not with an equals sign, though: the
+ * guest takes what comes before the first one for the name (systemd.system-credentials(7), io.systemd.credential:).
+ */
 function isCredentialName(name: string): boolean {
-  return /^[\x20-\x7e]{1,255}$/.test(name) && !/[/:]/.test(name) && name !== '.' && name !== '..';
+  return /^[\x20-\x7e]{1,255}$/.test(name) && !/[/:=]/.test(name) && name !== '.' && name !== '..';
 }
 
 /** The same name twice is a mistake, except that the command line wins over a settings file (or the other way round). */

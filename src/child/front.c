@@ -144,6 +144,8 @@ int main(int argc, char **argv) {
     fputs("vmspawn-front is started by vmspawn itself\n", stderr);
     return 2;
   }
+  /* Who starts us may not care for children: theirs, and then ours, end without a word (sigaction(2)). */
+  signal(SIGCHLD, SIG_DFL);
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);

@@ -54,6 +54,11 @@ export class ConsoleHub {
   #waiting: (() => void)[] = [];
   #size: WindowSize | null = null;
   #over = false;
+  #tellEnd: () => void = () => {};
+  /** Settles when the guest's side is gone and all that it wrote has been read, or the console was destroyed. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#tellEnd = resolve;
+  });
   #held: NodeJS.Timeout | undefined;
   /** Where a reader stands who takes nothing. */
   #blocked = -1;
@@ -149,7 +154,10 @@ export class ConsoleHub {
   }
 
   #hold(slowest: number): void {
-    if (this.#blocked === slowest) return;
+    if (this.#blocked === slowest) {
+      if (this.#held === undefined) this.#console.resume();
+      return;
+    }
     this.#console.pause();
     this.#held ??= setTimeout(() => {
       this.#held = undefined;
@@ -174,6 +182,7 @@ export class ConsoleHub {
     clearTimeout(this.#held);
     this.#wake();
     this.#letWrite();
+    this.#tellEnd();
   }
 
   #input(view: ConsoleView, chunk: Uint8Array, done: () => void): void {

@@ -150,8 +150,10 @@ export class TerminalFilter {
     const all = body(sequence).split(';');
     // Leading zeros are none to the terminal.
     const kept = all.filter((mode) => {
-      const rule = rules.get(String(Number(mode))) ?? 'pass';
-      return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay');
+      const number = String(Number(mode));
+      const rule = rules.get(number) ?? 'pass';
+      if (number === sizeReports && sequence.final === 0x68) this.questions += 1;
+      return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay' && number !== sizeReports);
     });
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
     if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
@@ -263,6 +265,8 @@ export class TerminalFilter {
 /** What a terminal's own palette, text, background and cursor are. */
 const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
 
+/** Sizes of the window as reports: the terminal tells the first one at once, to whoever reads then. */
+const sizeReports = '2048';
 const screens = /^0*(?:47|1047|1049)$/;
 
 function undoKeyboard(keyboard: Keyboard): string {

@@ -227,7 +227,7 @@ export class RunningMachine implements AsyncDisposable {
     }
     if (error !== null && status === 0) status = 1;
     // What the guest wrote last may still be on its way; the other side is gone, so that it comes to an end.
-    await settledWithin(this.#parts.channel.drained, qemuLag);
+    await settledWithin(Promise.all([this.#parts.channel.drained, this.#parts.console?.ended]), qemuLag);
     const said = this.#parts.word.exitStatus;
     if (error === null && !forced && said !== null) status = said;
     this.#decide({ status, text: error === null ? '' : describeError(error) });

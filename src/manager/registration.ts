@@ -17,6 +17,8 @@ export class Registration {
   readonly #connections: Connections;
   readonly #bus: string;
   #registered = false;
+  /** A call that was under way when the start was given up: whether machined carries it out. */
+  #late: Promise<boolean> | null = null;
 
   constructor(plan: PlannedRegistration, bus: string, connections: Connections) {
     this.#plan = plan;
@@ -32,9 +34,10 @@ export class Registration {
     const end = performance.now() + remnantTimeout;
     for (;;) {
       try {
-        await (this.#plan.via === 'varlink'
-          ? this.#byVarlink(leader, allocateUnit, signal)
-          : this.#byBus(leader, signal));
+        await this.#answer(
+          this.#plan.via === 'varlink' ? this.#byVarlink(leader, allocateUnit) : this.#byBus(leader),
+          signal,
+        );
         this.#registered = true;
         return;
       } catch (error) {
@@ -56,11 +59,42 @@ export class Registration {
     }
   }
 
-  /** Takes the entry back. Never rejects: machined drops machines whose leader is gone by itself. */
-  async unregister(): Promise<void> {
-    if (!this.#registered) return;
+  /** Waits for machined no longer than for the signal; what it still does then is found out when the entry is taken back. */
+  async #answer(call: Promise<void>, signal: AbortSignal): Promise<void> {
+    let giveUp: () => void = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      giveUp = () => reject(signal.reason);
+    });
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      await Promise.race([call, aborted]);
+    } catch (error) {
+      if (signal.aborted) {
+        this.#late = call.then(
+          () => true,
+          () => false,
+        );
+      }
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /**
+   * Takes the entry back. True: machined made it when nobody waited for it any more, perhaps with a scope that knows nothing
+   * of what has ended meanwhile. Never rejects: machined drops machines whose leader is gone by itself.
+   */
+  async unregister(): Promise<boolean> {
+    const late =
+      this.#late !== null &&
+      (await Promise.race([this.#late, sleep(questionTimeout, false, { ref: false })]));
+    this.#late = null;
+    if (!this.#registered && !late) return false;
     this.#registered = false;
     await this.#forget();
+    return late;
   }
 
   async #forget(): Promise<void> {
@@ -95,30 +129,24 @@ export class Registration {
     }
   }
 
-  async #byVarlink(leader: number, allocateUnit: boolean, signal: AbortSignal): Promise<void> {
+  async #byVarlink(leader: number, allocateUnit: boolean): Promise<void> {
     const service = await this.#connections.service(this.#plan.socket);
-    await service.call(
-      'io.systemd.Machine.Register',
-      { ...this.#plan.fields, leader, ...(allocateUnit ? { allocateUnit: true } : {}) },
-      { signal },
-    );
+    const allocate = allocateUnit ? { allocateUnit } : {};
+    await service.call('io.systemd.Machine.Register', { ...this.#plan.fields, leader, ...allocate });
   }
 
-  async #byBus(leader: number, signal: AbortSignal): Promise<void> {
+  async #byBus(leader: number): Promise<void> {
     const { MachineManager } = await import('../dbus/machined.ts');
     const { name, id, service } = this.#plan.fields;
-    await new MachineManager(await this.#connections.bus(this.#bus)).register(
-      {
-        name,
-        id: Buffer.from(id, 'hex'),
-        service,
-        class: 'vm',
-        leader,
-        rootDirectory: '',
-        interfaces: [],
-      },
-      { signal },
-    );
+    await new MachineManager(await this.#connections.bus(this.#bus)).register({
+      name,
+      id: Buffer.from(id, 'hex'),
+      service,
+      class: 'vm',
+      leader,
+      rootDirectory: '',
+      interfaces: [],
+    });
   }
 
   /** Who registered the machine that has our name: us when it has gone meanwhile, null when nobody can tell. */

@@ -132,7 +132,10 @@ export class UnitManager implements Manager {
    * must be closed by then: a guard that is being stopped waits for that.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#registration?.unregister();
+    const late = (await this.#registration?.unregister()) ?? false;
+    const { scope } = this.#options.plan;
+    // A start that was given up in the middle: its scope would wait for ever for the end of processes that it never had.
+    if (late && scope !== null) this.#units.push(scope.name);
     this.#child?.kill('SIGKILL');
     await this.#child?.exited;
     await this.#leader?.[Symbol.asyncDispose]();
@@ -171,11 +174,14 @@ export class UnitManager implements Manager {
     const child = this.#required();
     if (!(await this.#register(true, signal))) return false;
     const leader = this.#leader?.pid ?? child.pid;
+    // Until then it is stopped with the rest: a scope that is started for a process that has ended stays.
+    this.#units.push(scope.name);
     if (!(await inUnit(leader, scope.name, moveTimeout, signal))) {
       throw new ManagerError(`systemd-machined did not put the machine into ${scope.name}`, {
         hint: 'Look at `journalctl -u systemd-machined`, or use --scope=dbus.',
       });
     }
+    this.#units.pop();
     if (leader !== child.pid) joinGroup(child.pid, leader);
     return true;
   }

@@ -11,6 +11,7 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
+const F_GETPIPE_SZ = 1032;
 const FD_CLOEXEC = 1;
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -27,6 +28,11 @@ export function pipe(): readonly [number, number] {
 /** Gives a pipe room for so many bytes, if we may (fcntl(2), F_SETPIPE_SZ); else it keeps what it has. */
 export function enlargePipe(fd: number, bytes: number): void {
   fcntl(fd, F_SETPIPE_SZ, bytes);
+}
+
+/** Bytes that a pipe holds: users who have many get small ones (pipe(7), pipe-user-pages-soft). Throws SystemCallError. */
+export function pipeSize(fd: number): number {
+  return check('fcntl(F_GETPIPE_SZ)', fcntl(fd, F_GETPIPE_SZ, 0));
 }
 
 /** A copy with the lowest free number from `from` on, close-on-exec. Throws SystemCallError. */

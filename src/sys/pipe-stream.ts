@@ -1,9 +1,11 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
-import { setNonBlocking } from './descriptors.ts';
+import { pipeSize, setNonBlocking } from './descriptors.ts';
 import { koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 64 * 1024;
+/** Bytes that a pipe should hold for the whole time of a rest; a smaller one is read accordingly sooner. */
+const ROOM = 1024 * 1024;
 /** Milliseconds of the first rest in a flood. */
 const FIRST_REST = 2;
 /** Milliseconds without anything to read after which something else begins. */
@@ -54,7 +56,7 @@ export class PipeStream extends Duplex {
     super();
     this.#input = input;
     this.#output = output;
-    this.#gather = gather;
+    this.#gather = Math.floor(gather * Math.min(1, pipeSize(input) / ROOM));
     setNonBlocking(input);
     setNonBlocking(output);
     open.add(this);
@@ -92,6 +94,8 @@ export class PipeStream extends Duplex {
     clearTimeout(this.#resting);
     this.#inputHandle?.close();
     this.#outputHandle?.close();
+    this.#inputHandle = undefined;
+    this.#outputHandle = undefined;
     open.delete(this);
     const abandon = this.#abandon;
     this.#unfinished = undefined;
@@ -149,6 +153,7 @@ export class PipeStream extends Duplex {
       return;
     }
     this.#reading = this.push(Buffer.from(scratch.subarray(0, length)));
+    if (this.destroyed) return;
     if (!this.#reading) this.#inputHandle?.stop();
     else if (!this.#rest(length)) this.#watch();
   }
@@ -168,11 +173,12 @@ export class PipeStream extends Duplex {
     }
     this.#inputHandle?.stop();
     // Read then without asking whether there is something: in a flood there is.
+    const rest = Math.min(this.#nextRest, this.#gather);
     this.#resting = setTimeout(() => {
       this.#resting = undefined;
       this.#receive();
-    }, this.#nextRest);
-    this.#nextRest = Math.min(2 * this.#nextRest, this.#gather);
+    }, rest);
+    this.#nextRest = Math.min(2 * rest, this.#gather);
     return true;
   }
 

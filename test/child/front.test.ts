@@ -59,6 +59,9 @@ test('it ends as the program does', async () => {
     await using behind = new Behind(script);
     assert.deepEqual(await behind.ended, { code, signal }, script);
   }
+  // Whoever ignores the end of children hands that on.
+  const ignored = spawn('env', ['--ignore-signal=CHLD', front, 'sh', '-c', 'exit 3'], { stdio: 'ignore' });
+  assert.equal(await new Promise((resolve) => ignored.on('exit', resolve)), 3);
   const missing = spawn(front, ['/nonexistent/program'], { stdio: 'ignore' });
   assert.equal(await new Promise((resolve) => missing.on('exit', resolve)), 127);
 });

@@ -101,6 +101,12 @@ test('what is shown once more asks nothing, but leaves the keyboard as the guest
   out.mode = 'interactive';
   assert.equal(out.push(Buffer.from('n\x1b[c')).toString(), '\x1b[6n\x1b[c');
   assert.equal(out.again(), '\x1b[?2004h\x1b[?1h\x1b[?1000h');
+  // To be told sizes means to be told the first one at once.
+  const reports = '\x1b[?2048h';
+  assert.equal(output(`a${reports}b`, { mode: 'replay' }), 'ab');
+  const before = out.questions;
+  assert.equal(out.push(Buffer.from(reports)).toString(), reports);
+  assert.equal(out.questions, before + 1);
 });
 
 const options = fc.record({

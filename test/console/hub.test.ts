@@ -4,7 +4,7 @@ import { Duplex, duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { ConsoleBusyError, ConsoleHub, type WindowSize } from '../../src/console/hub.ts';
 import type { ConsoleView } from '../../src/console/view.ts';
-import { pipe } from '../../src/sys/descriptors.ts';
+import { enlargePipe, pipe } from '../../src/sys/descriptors.ts';
 import { PipeStream } from '../../src/sys/pipe-stream.ts';
 
 const everything = { write: 'no', from: 'begin' } as const;
@@ -156,6 +156,8 @@ test('who writes faster than the guest reads waits, and nothing is lost', async 
 
 test('while a guest goes on and on its pieces are gathered, and what follows input is not', async () => {
   const [output, input] = [pipe(), pipe()];
+  // As much as is gathered for so long.
+  enlargePipe(output[1], 1024 * 1024);
   await using console = new PipeStream({ input: output[0], output: input[1], gather: 10 });
   await using other = new PipeStream({ input: input[0], output: output[1] });
   const { hub, guest, arrived } = stage(undefined, [console, other]);

@@ -143,6 +143,12 @@ test('a machined that never answers: the start can be given up', async () => {
   await using connections = new Connections(never);
   const registration = new Registration(planned(machined.socket), 'unix:path=/missing', connections);
   await assert.rejects(registration.register(42, false, start.signal), /enough/);
+  // It did it all the same.
+  assert.equal(await registration.unregister(), true);
+  assert.deepEqual(
+    machined.calls.map(([method]) => method),
+    ['Register', 'Unregister'],
+  );
 });
 
 test('a machined that goes away, or is not there', async () => {

@@ -4,8 +4,9 @@ import { test } from 'node:test';
 import { enlargePipe, pipe } from '../../src/sys/descriptors.ts';
 import { PipeStream, type PipeStreamOptions } from '../../src/sys/pipe-stream.ts';
 
-function pair(options: Pick<PipeStreamOptions, 'gather'> = {}): [PipeStream, PipeStream] {
+function pair(options: Pick<PipeStreamOptions, 'gather'> = {}, room = 1024 * 1024): [PipeStream, PipeStream] {
   const [there, back] = [pipe(), pipe()];
+  enlargePipe(back[1], room);
   return [
     new PipeStream({ input: back[0], output: there[1], ...options }),
     new PipeStream({ input: there[0], output: back[1] }),
@@ -44,10 +45,10 @@ test('nothing is read while nobody wants it', async () => {
   await using reader = ours;
   await using writer = theirs;
   let written = false;
-  writer.write(Buffer.alloc(1024 * 1024), () => {
+  writer.write(Buffer.alloc(3 * 1024 * 1024), () => {
     written = true;
   });
-  // Some is read ahead, as streams do: 64 KiB here, and the pipe holds as much.
+  // Some is read ahead, as streams do, and the pipe holds a megabyte.
   reader.read(0);
   for (let turn = 0; turn < 1000; turn += 1) await new Promise(setImmediate);
   assert.equal(written, false);
@@ -91,6 +92,28 @@ test('a pipe is enlarged', async () => {
   });
   for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
   assert.equal(written, true);
+});
+
+test('a pipe that holds little is not left alone', async () => {
+  const [ours, theirs] = pair({ gather: 50 }, 4096);
+  await using reader = ours;
+  await using writer = theirs;
+  const { pieces, until } = record(reader);
+  for (let piece = 1; piece <= 100; piece += 1) {
+    writer.write('b');
+    await until(piece);
+  }
+  assert.equal(pieces.length, 100);
+});
+
+test('a stream that is destroyed by what it has brought stays so', async () => {
+  const [ours, theirs] = pair({ gather: 50 });
+  await using writer = theirs;
+  const closed = new Promise((resolve) => ours.once('close', resolve));
+  ours.on('data', () => ours.destroy());
+  writer.write('the end');
+  await closed;
+  for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate);
 });
 
 test('small pieces in a row gather in the pipe, the first one after a silence is read at once', async () => {

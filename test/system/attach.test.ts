@@ -89,6 +89,14 @@ test('a machine that nobody looks at can be attached to, by many, until it ends'
     assert.ok(pid !== undefined);
     process.kill(pid, 'SIGKILL');
     await killed.unchanged(137);
+    using asked = terminalOf('attach', machine);
+    await asked.seen(/Attached to machine/);
+    const [another] = processes(
+      new RegExp(`^(?!\\S*vmspawn-front )\\S.* \\S*mainctl\\.cjs attach ${machine} $`),
+    );
+    assert.ok(another !== undefined);
+    process.kill(another, 'SIGTERM');
+    await asked.unchanged(143);
   }
 
   using terminal = terminalOf('attach', machine);

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { ContextExit } from '../../console/context.ts';
 import { type ForwardEnd, forwardConsole } from '../../console/forward.ts';
 import type { HotkeyAction } from '../../console/input.ts';
@@ -19,7 +20,13 @@ const history = 1024;
 const drainTimeout = 100;
 
 /** Why one is not attached any more. */
-type Leave = Exclude<ForwardEnd, { reason: 'hotkey' }> | { readonly reason: 'detached' | 'stolen' };
+type Leave =
+  | Exclude<ForwardEnd, { reason: 'hotkey' }>
+  | { readonly reason: 'detached' | 'stolen' }
+  | { readonly reason: 'signal'; readonly signal: NodeJS.Signals };
+
+/** These leave the console as a key does, so that the terminal is put in order with all that takes. */
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * `vmspawnctl attach`: the exit status. `front` puts the terminal in order should we be killed. Throws UsageError,
@@ -78,6 +85,9 @@ async function forwarded(
     controlMachine(machine, method[action]).catch((error: unknown) => say(describeFailure(error)));
   };
   console.once('stolen', () => leave({ reason: 'stolen' }));
+  const onSignal = (signal: NodeJS.Signals): void => leave({ reason: 'signal', signal });
+  for (const signal of endSignals) process.on(signal, onSignal);
+  front?.listen({ onSignal, onGone: () => onSignal('SIGHUP') });
   await using _forward = forwardConsole({
     console,
     history: console.history,
@@ -123,6 +133,8 @@ async function farewell(
       else say(end.text === '' ? `Machine ${name} has ended with status ${end.status}.` : end.text);
       return 1;
     }
+    case 'signal':
+      return 128 + constants.signals[leave.signal];
     default:
       // Nobody is there any more to be told.
       return 0;

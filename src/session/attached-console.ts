@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import type { WindowSize } from '../console/hub.ts';
 import { dataFrames, type MachineEnd, ServerFrames, sizeFrame } from '../control/console-frames.ts';
+import { closeStream } from '../sys/close-stream.ts';
 import { FramingError } from '../sys/framing.ts';
 
 /**
@@ -77,12 +78,7 @@ export class AttachedConsole extends Duplex {
     callback(error);
   }
 
-  /** That of Node takes a side that was never ended for an error. */
   override async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return;
-    await new Promise<void>((resolve) => {
-      this.once('close', resolve);
-      this.destroy();
-    });
+    await closeStream(this);
   }
 }

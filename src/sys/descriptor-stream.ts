@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import { receiveDescriptors, sendDescriptors } from './ancillary.ts';
-import { koffi, libc, type PollEvents, type PollHandle, SystemCallError } from './koffi.ts';
+import { closeStream } from './close-stream.ts';
+import { inPoll, koffi, libc, type PollEvents, type PollHandle, SystemCallError } from './koffi.ts';
 
 const shutdown = libc<[number, number], number>('int shutdown(int, int)');
 
@@ -174,11 +175,7 @@ export class DescriptorStream extends Duplex {
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return;
-    await new Promise<void>((resolve) => {
-      this.once('close', resolve);
-      this.destroy();
-    });
+    await closeStream(this);
   }
 
   #watch(): void {
@@ -198,19 +195,14 @@ export class DescriptorStream extends Duplex {
   }
 
   readonly #ready = (status: number, events: PollEvents | undefined): void => {
-    try {
+    inPoll(() => {
       // A failed poll (status < 0) and a hang-up are found out by the system call that follows.
       const all = status < 0 || events === undefined;
       if ((all || events.writable) && this.#unfinished !== undefined) this.#unfinished();
       if ((all || events.readable || events.disconnect) && this.#reading && !this.destroyed) this.#receive();
       // libuv stops a handle whose poll failed, as it does when the peer left without having read everything.
       if (status < 0) this.#watch();
-    } catch (error) {
-      // An exception here would stop all further polling in the process; so it goes on from the event loop.
-      setImmediate(() => {
-        throw error;
-      });
-    }
+    });
   };
 
   #receive(): void {

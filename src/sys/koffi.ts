@@ -35,6 +35,20 @@ export interface PollHandle {
   unref(): void;
 }
 
+/**
+ * Runs the body of a poll's callback. An exception in there would stop all further polling in the process, so it goes on
+ * from the event loop.
+ */
+export function inPoll(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
+}
+
 let loaded: Koffi | undefined;
 
 /**

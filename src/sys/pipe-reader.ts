@@ -1,6 +1,6 @@
 import { closeSync, readSync } from 'node:fs';
 import { setNonBlocking } from './descriptors.ts';
-import { koffi, type PollHandle } from './koffi.ts';
+import { inPoll, koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 16 * 1024;
 /** Reads that empty the largest pipe that an ordinary user can have (1 MiB): whoever still writes cannot hold us up. */
@@ -60,13 +60,7 @@ export function readPipe(fd: number, receive: (chunk: Buffer) => void): PipeRead
     },
   };
   handle = koffi().node.poll(fd, { readable: true, disconnect: true }, () => {
-    try {
-      read(BURST);
-    } catch (error) {
-      setImmediate(() => {
-        throw error;
-      });
-    }
+    inPoll(() => read(BURST));
   });
   handle.unref();
   open.add(reader);

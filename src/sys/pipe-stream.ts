@@ -1,7 +1,8 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
+import { closeStream } from './close-stream.ts';
 import { pipeSize, setNonBlocking } from './descriptors.ts';
-import { koffi, type PollHandle } from './koffi.ts';
+import { inPoll, koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 64 * 1024;
 /** Bytes that a pipe should hold for the whole time of a rest; a smaller one is read accordingly sooner. */
@@ -107,11 +108,7 @@ export class PipeStream extends Duplex {
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return;
-    await new Promise<void>((resolve) => {
-      this.once('close', resolve);
-      this.destroy();
-    });
+    await closeStream(this);
   }
 
   #finishWrite(callback: WriteCallback, error: Error | null): void {
@@ -132,9 +129,9 @@ export class PipeStream extends Duplex {
     }
   }
 
-  readonly #readable = (): void => afterwards(() => this.#receive());
+  readonly #readable = (): void => inPoll(() => this.#receive());
 
-  readonly #writable = (): void => afterwards(() => this.#unfinished?.());
+  readonly #writable = (): void => inPoll(() => this.#unfinished?.());
 
   #receive(): void {
     if (!this.#reading || this.destroyed) return;
@@ -190,17 +187,6 @@ export class PipeStream extends Duplex {
     clearTimeout(this.#resting);
     this.#resting = undefined;
     this.#watch();
-  }
-}
-
-/** An exception in a poll's callback would stop all further polling in the process; so it goes on from the event loop. */
-function afterwards(action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    setImmediate(() => {
-      throw error;
-    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { check, koffi, libc, type PollHandle } from './koffi.ts';
+import { check, inPoll, koffi, libc, type PollHandle } from './koffi.ts';
 
 const epollCreate = libc<[number], number>('int epoll_create1(int)');
 const epollControl = libc<[number, number, number, Buffer], number>('int epoll_ctl(int, int, int, void *)');
@@ -41,16 +41,7 @@ export function watchShared(fd: number, direction: Direction, ready: () => void)
   let handle: PollHandle | undefined;
   let started = false;
   let closed = false;
-  const onPoll = () => {
-    try {
-      ready();
-    } catch (error) {
-      // An exception in here would stop all further polling in the process.
-      setImmediate(() => {
-        throw error;
-      });
-    }
-  };
+  const onPoll = () => inPoll(ready);
   const readiness: Readiness = {
     start() {
       if (started || closed) return;

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { koffi, libc, type PollHandle } from './koffi.ts';
+import { inPoll, koffi, libc, type PollHandle } from './koffi.ts';
 
 const accept4 = libc<[number, null, null, number], number>('int accept4(int, void *, void *, int)');
 
@@ -38,16 +38,7 @@ export function acceptConnections(listening: number, connected: (fd: number) => 
       return;
     }
   };
-  const ready = () => {
-    try {
-      accept();
-    } catch (error) {
-      // An exception in here would stop all further polling in the process.
-      setImmediate(() => {
-        throw error;
-      });
-    }
-  };
+  const ready = () => inPoll(accept);
   const handle: PollHandle = koffi().node.poll(listening, { readable: true }, ready);
   const acceptor: Disposable = {
     [Symbol.dispose]() {

@@ -4,10 +4,12 @@
  * and dies as the program does, passes on the signals that are meant for it, and puts a terminal in order that a killed
  * program has left raw.
  *
- * VMSPAWN_FRONT=terminal:FD names the program's end of a socket. From the program come 'l' (it listens: signals that ask for
- * an end go to it as bytes with their numbers from now on), 't' with a text that a NUL ends (to be written to the terminal if
- * the program is killed: what undoes a guest's changes), and 'd' (it has left the terminal: the front ends with status 0).
- * Without bytes, the end of the file tells it that the front is gone.
+ * VMSPAWN_FRONT=terminal:SOCKET:FILE names the program's end of a socket, and a file. Over the socket come 'l' (it listens:
+ * signals that ask for an end go to it as bytes with their numbers from now on) and 'd' (it has left the terminal: the front
+ * ends with status 0). Without bytes, the end of the file tells it that the front is gone. At the beginning of the file, which
+ * never makes it wait, the program keeps what is to be done if it is killed: the time until which the terminal may answer what
+ * was asked (CLOCK_MONOTONIC, milliseconds), a blank, how many milliseconds it has for that in the end, a line feed, what
+ * undoes a guest's changes to the terminal, and a NUL.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,11 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 static pid_t program;
@@ -29,15 +33,13 @@ static int channel;
 static int listening;
 static struct termios modes;
 static int flags;
-/* A text that does not fit is none. */
-static char undo[4096];
-static size_t undo_length;
+static int file;
 
 static int start(char **words, const sigset_t *mask, const int *pair) {
   program = fork();
   if (program != 0) return program;
-  char value[32];
-  snprintf(value, sizeof value, "terminal:%d", pair[1]);
+  char value[64];
+  snprintf(value, sizeof value, "terminal:%d:%d", pair[1], file);
   setenv("VMSPAWN_FRONT", value, 1);
   close(pair[0]);
   sigprocmask(SIG_SETMASK, mask, NULL);
@@ -47,24 +49,8 @@ static int start(char **words, const sigset_t *mask, const int *pair) {
 }
 
 static void on_byte(char byte) {
-  static char text[sizeof undo];
-  static size_t length;
-  static int in_text;
-  if (in_text && byte != 0) {
-    if (length < sizeof text) text[length] = byte;
-    length++;
-  } else if (in_text) {
-    in_text = 0;
-    undo_length = length <= sizeof text ? length : 0;
-    memcpy(undo, text, undo_length);
-  } else if (byte == 't') {
-    in_text = 1;
-    length = 0;
-  } else if (byte == 'l') {
-    listening = 1;
-  } else if (byte == 'd') {
-    _exit(0);
-  }
+  if (byte == 'l') listening = 1;
+  if (byte == 'd') _exit(0);
 }
 
 /* False at the end of the file: the program has closed its end, and SIGCHLD follows. */
@@ -78,17 +64,74 @@ static int on_channel(void) {
   }
 }
 
+static long long now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+/* How much of the two last answers is here when this byte is: 8 for all, `ESC [ ? 0-9; c ESC [ 0 n`. */
+static int matched(int before, char byte) {
+  switch (before) {
+    case 1:
+      return byte == '[' ? 2 : byte == 27;
+    case 2:
+      return byte == '?' ? 3 : byte == 27;
+    case 3:
+      return (byte >= '0' && byte <= '9') || byte == ';' ? 3 : byte == 'c' ? 4 : byte == 27;
+    case 4:
+      return byte == 27 ? 5 : 0;
+    case 5:
+      return byte == '[' ? 6 : byte == 27;
+    case 6:
+      return byte == '0' || byte == '3' ? 7 : byte == '?' ? 3 : byte == 27;
+    case 7:
+      return byte == 'n' ? 8 : byte == 27;
+    default:
+      return byte == 27;
+  }
+}
+
+/*
+ * What the terminal still answers would be typed into the shell. Asks two more questions (DA1, DSR 5), which every terminal
+ * answers in its turn, and drops what comes until then, or for so many milliseconds. The terminal is raw.
+ */
+static void drop_answers(long long time) {
+  if (write(1, "\033[c\033[5n", 7) < 0) return;
+  long long end = now() + time;
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  for (int match = 0; match < 8;) {
+    long long left = end - now();
+    char byte;
+    if (left <= 0 || poll(&input, 1, (int)left) <= 0 || read(0, &byte, 1) != 1) return;
+    match = matched(match, byte);
+  }
+}
+
 /* Somebody has killed the program in the middle of its work: modes, flags, and what it wanted undone. */
 static void restore_terminal(void) {
-  struct termios now = {0};
+  struct termios raw = {0};
   pid_t group = tcgetpgrp(0);
-  if (tcgetattr(0, &now) < 0 || (group > 0 && group != getpgrp())) return;
+  if (tcgetattr(0, &raw) < 0 || (group > 0 && group != getpgrp())) return;
   fcntl(0, F_SETFL, flags);
-  if (memcmp(&now, &modes, sizeof now) == 0) return;
+  if (memcmp(&raw, &modes, sizeof raw) == 0) return;
+  char words[4096];
+  ssize_t length = pread(file, words, sizeof words, 0);
+  /* A text that does not fit is none. */
+  char *end = length > 0 ? memchr(words, 0, length) : NULL;
+  char *undo = end != NULL ? strchr(words, '\n') : NULL;
+  char *time = NULL;
+  int asked = undo != NULL && strtoll(words, &time, 10) > now();
   /* SIGTTOU is blocked, so that nothing stops us here. What was typed, or told by the terminal, was for the guest. */
   tcflush(0, TCIFLUSH);
+  if (asked) {
+    cfmakeraw(&raw);
+    tcsetattr(0, TCSANOW, &raw);
+  }
+  int written = undo == NULL || write(1, undo + 1, end - undo - 1) >= 0;
+  if (asked && written) drop_answers(strtoll(time, NULL, 10));
+  if (asked) tcflush(0, TCIFLUSH);
   tcsetattr(0, TCSANOW, &modes);
-  if (write(1, undo, undo_length) < 0) return;
 }
 
 static void follow(int status) {
@@ -98,7 +141,6 @@ static void follow(int status) {
   }
   if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
   if (!WIFSIGNALED(status)) return;
-  on_channel();
   int number = WTERMSIG(status);
   restore_terminal();
   static const struct rlimit none = {0, 0}; /* the program's core is the one to look at */
@@ -153,7 +195,8 @@ int main(int argc, char **argv) {
   flags = fcntl(0, F_GETFL);
   int pair[2];
   int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || start(argv + 1, &before, pair) < 0) {
+  file = memfd_create("undo", 0);
+  if (signals < 0 || file < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || start(argv + 1, &before, pair) < 0) {
     /* No room for one more process or descriptor: without us, then. */
     sigprocmask(SIG_SETMASK, &before, NULL);
     execvp(argv[1], argv + 1);

@@ -1,6 +1,6 @@
 import { startBanner } from '../console/banner.ts';
 import type { ContextExit } from '../console/context.ts';
-import { type ForwardEnd, forwardConsole } from '../console/forward.ts';
+import { answerTime, type ForwardEnd, forwardConsole } from '../console/forward.ts';
 import { afterAny } from '../console/guest-output.ts';
 import type { HotkeyAction } from '../console/input.ts';
 import { allowedByDefault } from '../console/terminal-reach.ts';
@@ -45,8 +45,13 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
       }),
     );
   }
-  // Written by QEMU itself, as it comes from the guest.
-  if (mode === 'native') foreground.prepareForDeath(afterAny(allowedByDefault));
+  // Written by QEMU itself, as it comes from the guest: nobody knows what it asks.
+  if (mode === 'native')
+    foreground.prepareForDeath({
+      text: afterAny(allowedByDefault),
+      answersWithin: Infinity,
+      answerTime,
+    });
   if (machine.console === null || mode === 'headless') return await machine.exited;
   if (await forward(attendance)) {
     writeErr(
@@ -85,7 +90,7 @@ async function forward(attendance: Attendance): Promise<boolean> {
   await using _console = forwardConsole({
     console: view,
     onSize: (size) => view.setSize(size),
-    onBegin: (undo) => foreground.prepareForDeath(undo),
+    onUndo: (undo) => foreground.prepareForDeath(undo),
     look: consoleLook(settings, machine.plan.machine, environment, () => exit),
     input: interactive ? 0 : null,
     output: 1,

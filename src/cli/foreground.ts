@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import type { Undo } from '../console/undo.ts';
 import { duplicateTo } from '../sys/descriptors.ts';
 import { startSession } from '../sys/exec.ts';
 import type { Front } from './front.ts';
@@ -40,8 +41,8 @@ export class Foreground {
     this.#want();
   }
 
-  /** What to write to the terminal if we are killed in the middle of our work. */
-  prepareForDeath(undo: string): void {
+  /** What is to be done with the terminal if we are killed in the middle of our work. */
+  prepareForDeath(undo: Undo): void {
     if (!this.#left) this.#front?.prepareForDeath(undo);
   }
 

@@ -1,15 +1,18 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { Undo } from '../console/undo.ts';
 import type { Environment } from '../host/identity.ts';
 import { type PipeReader, readPipe } from '../sys/pipe-reader.ts';
 
-/** Names our end of the socket to whoever stands in front of us: `terminal:FD` or `background:FD`. */
+/**
+ * Names our end of the socket to whoever stands in front of us, and the file for what they are to do if we are killed:
+ * `terminal:SOCKET:FILE` or `background:SOCKET`.
+ */
 export const frontVariable = 'VMSPAWN_FRONT';
 
 /** Bytes that go to the front (src/child/front.c); what comes from it are the numbers of signals. */
 const listening = 'l';
 export const leaving = 'd';
-const undoing = 't';
 
 export interface FrontEvents {
   /** The front was sent a signal that is for us. */
@@ -25,25 +28,29 @@ export interface FrontEvents {
 export class Front implements Disposable {
   readonly kind: 'terminal' | 'background';
   readonly #fd: number;
+  readonly #file: number | null;
   #reader: PipeReader | null = null;
   #released = false;
 
-  private constructor(kind: Front['kind'], fd: number) {
-    this.kind = kind;
+  private constructor(fd: number, file: number | null) {
+    this.kind = file === null ? 'background' : 'terminal';
     this.#fd = fd;
+    this.#file = file;
   }
 
   /** The front that the environment names, which then names it to nobody else; null for none. */
   static take(environment: { [name: string]: string | undefined }): Front | null {
-    const words = /^(terminal|background):([3-9]|[1-9][0-9]{1,3})$/.exec(environment[frontVariable] ?? '');
+    const [, terminal, file, background] = named.exec(environment[frontVariable] ?? '') ?? [];
     delete environment[frontVariable];
-    const fd = Number(words?.[2]);
+    const socket = terminal ?? background;
+    if (socket === undefined) return null;
     try {
-      if (words === null || !fstatSync(fd).isSocket()) return null;
+      if (!fstatSync(Number(socket)).isSocket()) return null;
+      if (file !== undefined && !fstatSync(Number(file)).isFile()) return null;
     } catch {
       return null;
     }
-    return new Front(words[1] === 'terminal' ? 'terminal' : 'background', fd);
+    return new Front(Number(socket), file === undefined ? null : Number(file));
   }
 
   /** From now on it passes signals on as `events`, and not as signals. Throws SystemCallError. */
@@ -60,9 +67,13 @@ export class Front implements Disposable {
     this.#send(listening);
   }
 
-  /** What it is to write to the terminal if we are killed, beside putting back the modes. */
-  prepareForDeath(undo: string): void {
-    if (this.kind === 'terminal') this.#send(`${undoing}${undo}\0`);
+  /** What it is to do with the terminal if we are killed, beside putting back the modes. In place of what was said before. */
+  prepareForDeath({ text, answersWithin, answerTime }: Undo): void {
+    if (this.#file === null || this.#released) return;
+    const now = Number(process.hrtime.bigint() / 1_000_000n);
+    const until = Math.min(now + Math.ceil(answersWithin), Number.MAX_SAFE_INTEGER);
+    // Of one page, so that nobody sees a half of it.
+    writeSync(this.#file, `${until} ${answerTime}\n${text}\0`, 0);
   }
 
   /** Lets it end with status 0, without us. */
@@ -71,6 +82,7 @@ export class Front implements Disposable {
     this.#released = true;
     this.#send(leaving);
     this.#reader?.[Symbol.dispose]();
+    if (this.#file !== null) closeSync(this.#file);
   }
 
   /** Hears no more of it; it waits for our end. */
@@ -87,6 +99,9 @@ export class Front implements Disposable {
     }
   }
 }
+
+const descriptor = '([3-9]|[1-9][0-9]{1,3})';
+const named = new RegExp(`^(?:terminal:${descriptor}:${descriptor}|background:${descriptor})$`);
 
 const signals = new Map(
   (['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const).map((name) => [constants.signals[name], name]),

@@ -1,15 +1,19 @@
 import { fstatSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { DisposalStack, type Owned } from '../disposal.ts';
-import { isTerminal, terminalSize } from '../sys/stdio.ts';
-import { BackgroundAnswer, backgroundQuery, tintFor } from './background.ts';
+import { isTerminal } from '../sys/stdio.ts';
+import { tintFor } from './background.ts';
 import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
 import { GuestOutput } from './guest-output.ts';
+import type { WindowSize } from './hub.ts';
 import { type HotkeyAction, HotkeyDetector } from './input.ts';
-import { LastAnswers, lastQuestions } from './last-answers.ts';
 import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
+import { Pause } from './pause.ts';
+import { ShownWindow } from './shown-window.ts';
+import { TerminalAnswers } from './terminal-answers.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
+import type { Undo } from './undo.ts';
 
 /**
  * What ended forwarding. `hotkey`: the user has typed one. `console-closed`: the guest's side is gone and all
@@ -27,12 +31,9 @@ export interface ForwardOptions {
   /** How many bytes of it, at first, were written before; nobody waits for the terminal's answers to them. 0 unless told. */
   readonly history?: number;
   /** Told the size of the window that shows the console, at first and when it changes. */
-  readonly onSize?: (size: { readonly rows: number; readonly columns: number }) => void;
-  /**
-   * Told, before anything is written for the guest, what puts the terminal back whatever the guest will have done: for
-   * somebody who does so if we are killed.
-   */
-  readonly onBegin?: (undo: string) => void;
+  readonly onSize?: (size: WindowSize) => void;
+  /** Told, each time before that is written which changes it, what puts the terminal back if we are killed. */
+  readonly onUndo?: (undo: Undo) => void;
   /** The user's standard input; null for none. Ignored, like the hotkey, when the mode is read-only. */
   readonly input: number | null;
   /** The user's standard output. */
@@ -48,19 +49,15 @@ export interface ForwardOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds that disposal waits until all that the guest wrote is out. */
   readonly drainTimeout?: number;
-  /** Milliseconds that a terminal has to tell its background. */
+  /** In place of `answerTime`. */
   readonly answerTime?: number;
 }
 
 const READ_SIZE = 16 * 1024;
 /** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
 const INPUT_LIMIT = 1024 * 1024;
-/** One at the other end of the world may answer later. */
-const ANSWER_TIME = 200;
-/** Milliseconds for which a question of the guest's counts as not answered yet. */
-const UNANSWERED = 1000;
-/** Milliseconds that the guest has to see a size that is not that of the window. */
-const OTHER_SIZE = 200;
+/** Milliseconds that a terminal has to answer. One at the other end of the world may take longer. */
+export const answerTime = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
 
@@ -84,15 +81,8 @@ class Forwarder implements Owned {
   readonly #hotkey = new HotkeyDetector();
   /** What is done to the guest's words; null before the beginning, and where standard output is no terminal. */
   #screen: GuestOutput | null = null;
-  /** Takes the terminal's answers out of what is typed. */
-  #answer: BackgroundAnswer | null = null;
-  #asking: NodeJS.Timeout | undefined;
-  #asked = 0;
-  /** Of the guest, that went to the terminal; and when the latest did. */
-  #questions = 0;
-  #questioned = -Infinity;
-  /** Takes the answers that nobody waits for any more. */
-  #lastAnswers: LastAnswers | null = null;
+  readonly #answers: TerminalAnswers;
+  #window: ShownWindow | null = null;
   #terminalInput = false;
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
@@ -103,10 +93,9 @@ class Forwarder implements Owned {
   #leaving = false;
   /** How many bytes of before are still to come. */
   #past: number;
-  /** Tell the guest the window's size, and another one before, at which what has the whole screen draws it once more. */
-  #resized: () => void = () => {};
-  #redraw: () => void = () => {};
-  #wake: () => void = () => {};
+  /** Titles of the guest's that are pushed in the terminal, as far as was told. */
+  #titles = 0;
+  readonly #pause = new Pause();
   #disposal: Promise<void> | undefined;
 
   constructor(options: ForwardOptions) {
@@ -114,6 +103,11 @@ class Forwarder implements Owned {
     this.#console = options.console;
     this.#past = options.history ?? 0;
     const { input, output, mode } = options;
+    const write = (text: string) => {
+      this.#tellUndo();
+      this.#output?.write(Buffer.from(text));
+    };
+    this.#answers = this.#stack.use(new TerminalAnswers({ time: this.#answerTime, write }));
     try {
       try {
         this.#output = this.#stack.use(
@@ -137,31 +131,14 @@ class Forwarder implements Owned {
       throw error;
     }
     this.#listen();
-    if (this.#output?.isTerminal) this.#followSize();
+    if (this.#output?.isTerminal) this.#showWindow();
   }
 
-  #followSize(): void {
-    const { output, onSize } = this.#options;
-    if (onSize === undefined) return;
-    let waiting: NodeJS.Timeout | undefined;
-    const tell = () => {
-      clearTimeout(waiting);
-      const size = terminalSize(output);
-      if (size !== null) onSize(size);
-    };
-    this.#resized = tell;
-    this.#redraw = () => {
-      const size = terminalSize(output);
-      if (size !== null) onSize({ ...size, rows: size.rows === 1 ? 2 : size.rows - 1 });
-      waiting = setTimeout(tell, OTHER_SIZE);
-    };
-    process.on('SIGWINCH', tell);
-    this.#stack.defer(() => {
-      clearTimeout(waiting);
-      process.off('SIGWINCH', tell);
-      this.#resized = this.#redraw = () => {};
-    });
-    tell();
+  #showWindow(): void {
+    const { output, onSize = () => {} } = this.#options;
+    const onChange = () => this.#screen?.resized();
+    this.#window = this.#stack.use(new ShownWindow(output, { onSize, onChange }));
+    this.#window.tell();
   }
 
   #enterModes(): void {
@@ -173,11 +150,13 @@ class Forwarder implements Owned {
       this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end()}`);
     };
     const afterResume = () => {
-      if (this.#screen === null) return;
-      this.#output?.write(Buffer.from(`${this.#look.start}${this.#screen.again()}`));
+      const [screen, window] = [this.#screen, this.#window];
+      if (screen === null || window === null) return;
       // Nobody tells a stopped job that its window has another size now.
-      if (this.#screen.alternate) this.#redraw();
-      else this.#resized();
+      window.look();
+      this.#output?.write(Buffer.from(`${this.#look.start}${screen.again(window.rows)}`));
+      if (screen.alternate) window.redraw();
+      else window.tell();
     };
     const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
@@ -217,7 +196,7 @@ class Forwarder implements Owned {
   }
 
   get #answerTime(): number {
-    return this.#options.answerTime ?? ANSWER_TIME;
+    return this.#options.answerTime ?? answerTime;
   }
 
   get #look(): Look {
@@ -225,29 +204,28 @@ class Forwarder implements Owned {
   }
 
   #ask(): void {
-    this.#answer = new BackgroundAnswer();
     this.#console.pause();
-    this.#output?.write(Buffer.from(backgroundQuery));
-    this.#asked = performance.now();
-    this.#asking = setTimeout(() => {
-      this.#begin(null);
-      // A lone ESC was a key.
-      if (this.#answer !== null) this.#type(this.#answer.flush());
-    }, this.#answerTime);
+    this.#answers.askBackground((colour, typed) => {
+      this.#begin(colour === null ? null : tintFor(colour));
+      this.#type(typed);
+    });
   }
 
   /** From now on the guest is shown. */
   #begin(tint: string | null): void {
-    clearTimeout(this.#asking);
-    this.#asking = undefined;
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
       this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
-      this.#options.onBegin?.(`${this.#screen.endOfAny()}\r\n${this.#look.end()}`);
+      this.#tellUndo();
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
     }
     if (!this.#consoleOver) this.#console.resume();
+  }
+
+  #tellUndo(): void {
+    const text = this.#screen === null ? '' : `${this.#screen.endOfAny()}\r\n${this.#look.end()}`;
+    this.#options.onUndo?.({ text, answersWithin: this.#answers.within, answerTime: this.#answerTime });
   }
 
   #onData(chunk: Buffer): void {
@@ -264,10 +242,11 @@ class Forwarder implements Owned {
   }
 
   #show(chunk: Buffer): void {
-    const shown = this.#screen === null ? chunk : this.#screen.push(chunk);
-    if (this.#screen !== null && this.#screen.questions !== this.#questions) {
-      this.#questions = this.#screen.questions;
-      this.#questioned = performance.now();
+    const screen = this.#screen;
+    const shown = screen === null ? chunk : screen.push(chunk);
+    if (screen !== null && (this.#answers.count(screen.questions) || screen.titles !== this.#titles)) {
+      this.#titles = screen.titles;
+      this.#tellUndo();
     }
     if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
   }
@@ -278,21 +257,22 @@ class Forwarder implements Owned {
 
   #onDrain(): void {
     if (this.#consoleOver) this.#end({ reason: 'console-closed' });
-    else if (this.#asking === undefined) this.#console.resume();
-    this.#wake();
+    else if (!this.#answers.asking) this.#console.resume();
+    this.#pause.end();
   }
 
   #onConsoleOver(): void {
     this.#consoleOver = true;
-    this.#input?.readiness.stop();
+    // At the end answers are read, and by nobody else.
+    if (!this.#leaving) this.#input?.readiness.stop();
     if (this.#output === null || this.#output.idle) this.#end({ reason: 'console-closed' });
-    this.#wake();
+    this.#pause.end();
   }
 
   #onOutputFailure(error: Error): void {
     this.#end(error instanceof OutputClosedError ? { reason: 'output-closed' } : { reason: 'failed', error });
     this.#console.resume();
-    this.#wake();
+    this.#pause.end();
   }
 
   #onInput(): void {
@@ -308,37 +288,14 @@ class Forwarder implements Owned {
     if (length === null) return;
     if (length === 0) {
       input.readiness.stop();
-      this.#wake();
+      this.#answers.over();
       // The line discipline turns Ctrl-D into no end of file in raw mode: the terminal itself is gone.
       if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
       return;
     }
-    if (this.#lastAnswers !== null) {
-      this.#lastAnswers.push(this.#buffer.subarray(0, length));
-      this.#wake();
-      return;
-    }
-    const chunk = this.#typed(this.#buffer.subarray(0, length));
+    const chunk = this.#answers.push(this.#buffer.subarray(0, length));
     if (input.kind === 'terminal') this.#type(chunk);
     else if (!this.#send(chunk)) input.readiness.stop();
-  }
-
-  /** What the user has typed: without the terminal's own answers, which may come late. */
-  #typed(chunk: Buffer): Buffer {
-    const answer = this.#answer;
-    if (answer === null) return chunk;
-    const typed = answer.push(chunk);
-    if (answer.complete) {
-      this.#answer = null;
-      this.#wake();
-    }
-    if (this.#asking !== undefined) {
-      if (!answer.complete && answer.colour === null) return typed;
-      this.#begin(answer.colour === null ? null : tintFor(answer.colour));
-      return typed;
-    }
-    // A key that looks like the beginning of an answer is not held back any more.
-    return Buffer.concat([typed, answer.flush()]);
   }
 
   /** A terminal is read on even though the guest does not read: the hotkey must work with a guest that hangs. */
@@ -373,43 +330,23 @@ class Forwarder implements Owned {
     this.#ended = true;
     this.#leaving = true;
     this.#input?.readiness.stop();
-    if (this.#asking !== undefined) this.#begin(null);
+    this.#answers.giveUp();
     if (this.#screen !== null) this.#screen.mode = this.#mode;
     try {
-      await this.#takeAnswer();
+      await this.#whileRead(() => this.#answers.settleBackground());
       await this.#drain();
-      await this.#takeLastAnswers();
+      const answerable = this.#terminalInput && this.#output?.idle === true;
+      if (answerable && this.#answers.within > 0) await this.#whileRead(() => this.#answers.settleLast());
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }
   }
 
-  /** An answer that is still under way would be typed into the user's shell. */
-  async #takeAnswer(): Promise<void> {
-    const deadline = this.#asked + this.#answerTime;
-    for (;;) {
-      const left = deadline - performance.now();
-      if (this.#answer === null || left <= 0) break;
-      this.#input?.readiness.start();
-      await this.#pause(left);
-    }
+  /** The terminal is read meanwhile. */
+  async #whileRead(settle: () => Promise<void>): Promise<void> {
+    this.#input?.readiness.start();
+    await settle();
     this.#input?.readiness.stop();
-  }
-
-  /** As those to what the guest has asked right before the end would be; nobody knows how many these are. */
-  async #takeLastAnswers(): Promise<void> {
-    const input = this.#input;
-    const recent = performance.now() - this.#questioned < UNANSWERED;
-    if (input === null || !this.#terminalInput || !this.#output?.idle || !recent) return;
-    this.#lastAnswers = new LastAnswers();
-    this.#output.write(Buffer.from(lastQuestions));
-    const deadline = performance.now() + this.#answerTime;
-    input.readiness.start();
-    while (!this.#lastAnswers.complete) {
-      const left = deadline - performance.now();
-      if (left <= 0 || !(await this.#pause(left))) break;
-    }
-    input.readiness.stop();
   }
 
   /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */
@@ -421,20 +358,8 @@ class Forwarder implements Owned {
       const left = deadline - performance.now();
       if (left <= 0) return;
       const before = this.#received;
-      const woken = await this.#pause(Math.min(QUIET, left));
+      const woken = await this.#pause.wait(Math.min(QUIET, left));
       if (!woken && this.#output.idle && this.#received === before) return;
     }
-  }
-
-  /** Waits; true when something happened before the time was over. */
-  #pause(milliseconds: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), milliseconds);
-      this.#wake = () => {
-        clearTimeout(timer);
-        this.#wake = () => {};
-        resolve(true);
-      };
-    });
   }
 }

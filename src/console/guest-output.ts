@@ -1,7 +1,8 @@
 import { EscapeParser } from './escape-parser.ts';
 import type { EscapeSink, Sequence } from './escape-sequence.ts';
 import { PrivateModes, resetFromAny } from './private-modes.ts';
-import { type FilterMode, TerminalFilter, undoAny } from './terminal-filter.ts';
+import { ScrollRegion } from './scroll-region.ts';
+import { type FilterMode, popTitles, TerminalFilter, undoAny } from './terminal-filter.ts';
 import type { Reach } from './terminal-reach.ts';
 import { Tint } from './tint.ts';
 
@@ -30,6 +31,7 @@ export class GuestOutput implements EscapeSink {
   readonly #allow: ReadonlySet<Reach>;
   readonly #tint: Tint | null;
   readonly #modes = new PrivateModes();
+  readonly #region = new ScrollRegion();
   /** Before this place all of the chunk is in `#scratch` or removed. Nothing is, as long as `#changed` is false. */
   #done = 0;
   #changed = false;
@@ -66,6 +68,11 @@ export class GuestOutput implements EscapeSink {
     return this.#filter.questions;
   }
 
+  /** How many titles the guest has pushed in the terminal. */
+  get titles(): number {
+    return this.#filter.titles;
+  }
+
   /** The guest shows its alternate screen. */
   get alternate(): boolean {
     return this.#filter.alternate;
@@ -82,14 +89,23 @@ export class GuestOutput implements EscapeSink {
     return `\x18${this.#filter.undoScreen()}${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
   }
 
-  /** What to write in place of `end` for somebody who has not seen what the guest wrote. */
+  /**
+   * What to write in place of `end` where some of what the guest wrote last may not have reached the terminal: undoes
+   * whatever a guest can have done, and pops the titles that are pushed now.
+   */
   endOfAny(): string {
-    return `\x18${afterAny(this.#allow)}${this.#tint?.end() ?? ''}`;
+    return `\x18${afterAny(this.#allow)}${popTitles(this.#filter.titles)}${this.#tint?.end() ?? ''}`;
   }
 
-  /** What to write after `end` when the guest is shown once more; of the screen itself nothing comes back. */
-  again(): string {
-    return `${this.#modes.again()}${this.start()}`;
+  /** What to write after `end` when the guest is shown once more, in so many rows; of what stood there nothing comes back. */
+  again(rows: number): string {
+    const normal = `${this.#filter.again()}${this.#modes.screenAgain()}${this.#region.again(rows)}`;
+    return `${normal}${this.#modes.again()}${this.#filter.againScreen()}${this.start()}`;
+  }
+
+  /** The window has another size. */
+  resized(): void {
+    this.#region.reset();
   }
 
   sequence(sequence: Sequence): void {
@@ -101,8 +117,10 @@ export class GuestOutput implements EscapeSink {
     if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
-    if (sequence.kind === 'escape' || sequence.prefix !== 0 || sequence.intermediates !== 0)
+    if (sequence.kind === 'escape' || sequence.prefix !== 0 || sequence.intermediates !== 0) {
       this.#modes.see(sequence);
+      this.#region.see(sequence);
+    } else if (sequence.final === 0x72) this.#region.see(sequence);
     const follow = this.#tint?.after(sequence) ?? null;
     if (follow !== null) this.#insert(sequence.chunkEnd, follow);
   }

@@ -40,7 +40,9 @@ const shapes = { ' q': '\x1b[0 q', '?c': '\x1b[?0c' } as const;
  */
 export class PrivateModes {
   readonly #changed = new Set<number>();
-  readonly #shaped = new Set<keyof typeof shapes>();
+  /** With the sequence that said so last. */
+  readonly #shaped = new Map<keyof typeof shapes, string>();
+  #keypad = false;
   readonly #parser = new EscapeParser();
   readonly #sink: EscapeSink = {
     sequence: (sequence) => this.see(sequence),
@@ -55,18 +57,24 @@ export class PrivateModes {
   }
 
   /** Takes a sequence that goes to the terminal, from a parser that others share. */
-  see({ kind, final, prefix, intermediates, data, bodyStart, bodyEnd }: Sequence): void {
-    if (kind === 'csi' && final === 0x71 && prefix === 0 && intermediates === 0x20) this.#shaped.add(' q');
+  see({ kind, final, prefix, intermediates, data, start, end, bodyStart, bodyEnd }: Sequence): void {
+    if (kind === 'csi' && final === 0x71 && prefix === 0 && intermediates === 0x20)
+      this.#shaped.set(' q', data.toString('latin1', start, end));
     if (intermediates !== 0) return;
-    if (kind === 'csi' && final === 0x63 && prefix === 0x3f) this.#shaped.add('?c');
-    if (kind === 'escape' && final === 0x63) {
-      // RIS
-      this.#changed.clear();
-      this.#shaped.clear();
-    }
+    if (kind === 'csi' && final === 0x63 && prefix === 0x3f)
+      this.#shaped.set('?c', data.toString('latin1', start, end));
+    if (kind === 'escape') this.#escape(final);
     if (kind !== 'csi' || prefix !== 0x3f || (final !== 0x68 && final !== 0x6c)) return;
     if (bodyEnd - bodyStart <= LONGEST)
       this.#set(data.toString('latin1', bodyStart, bodyEnd), final === 0x68);
+  }
+
+  #escape(final: number): void {
+    if (final === 0x3d || final === 0x3e) this.#keypad = final === 0x3d; // DECKPAM, DECKPNM
+    if (final !== 0x63) return; // RIS
+    this.#changed.clear();
+    this.#shaped.clear();
+    this.#keypad = false;
   }
 
   #set(parameters: string, on: boolean): void {
@@ -79,9 +87,15 @@ export class PrivateModes {
     }
   }
 
-  /** What brings the terminal from rest back to where the guest had it. */
+  /** What shows the screen again that the guest had, from rest. */
+  screenAgain(): string {
+    return again([...this.#changed].filter(isScreen));
+  }
+
+  /** What brings the terminal back to where the guest had it, from rest and on that screen. */
   again(): string {
-    return [...this.#changed].map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'l' : 'h'}`).join('');
+    const modes = again([...this.#changed].filter((mode) => !isScreen(mode)));
+    return `${modes}${this.#keypad ? '\x1b=' : ''}${[...this.#shaped.values()].join('')}`;
   }
 
   /**
@@ -90,7 +104,7 @@ export class PrivateModes {
    */
   reset(): string {
     const modes = [...this.#changed].toSorted((a, b) => Number(isScreen(b)) - Number(isScreen(a)));
-    return `${resetModes(modes)}${[...this.#shaped].map((shape) => shapes[shape]).join('')}${always}`;
+    return `${resetModes(modes)}${[...this.#shaped.keys()].map((shape) => shapes[shape]).join('')}${always}`;
   }
 }
 
@@ -101,6 +115,10 @@ export class PrivateModes {
 export function resetFromAny(): string {
   const others = [...atRest.keys()].filter((mode) => !isScreen(mode) && mode !== 6);
   return `${resetModes([1047, ...others])}${Object.values(shapes).join('')}${always}`;
+}
+
+function again(modes: readonly number[]): string {
+  return modes.map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'l' : 'h'}`).join('');
 }
 
 function resetModes(modes: readonly number[]): string {

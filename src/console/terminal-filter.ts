@@ -1,4 +1,6 @@
 import type { Sequence } from './escape-sequence.ts';
+import { KeyModifiers, undoAnyModifiers } from './key-modifiers.ts';
+import { KeyboardProtocol, popped, undoAnyKeyboard } from './keyboard-protocol.ts';
 import {
   ansiModeRules,
   csiRule,
@@ -21,12 +23,6 @@ export interface TerminalFilterOptions {
   readonly allow: ReadonlySet<Reach>;
 }
 
-/** What a guest has done to the keyboard's protocol on one screen. */
-interface Keyboard {
-  pushed: number;
-  set: boolean;
-}
-
 /** What becomes of a sequence; a Buffer takes its place. */
 export type Verdict = 'pass' | 'drop' | Buffer;
 
@@ -34,7 +30,7 @@ export type Verdict = 'pass' | 'drop' | Buffer;
 const MODES_LIMIT = 64;
 /** Characters of a title. */
 const TITLE_LIMIT = 250;
-/** Titles and keyboard protocols that a guest may have pushed at one time. */
+/** Titles that a guest may have pushed at one time. */
 const STACK_LIMIT = 16;
 
 /**
@@ -48,12 +44,12 @@ export class TerminalFilter {
   readonly #allow: ReadonlySet<Reach>;
   #titles = 0;
   /** Terminals keep the protocols of the keyboard for each screen: the normal one and the alternate one. */
-  readonly #keyboards: readonly [Keyboard, Keyboard] = [
-    { pushed: 0, set: false },
-    { pushed: 0, set: false },
+  readonly #keyboards: readonly [KeyboardProtocol, KeyboardProtocol] = [
+    new KeyboardProtocol(),
+    new KeyboardProtocol(),
   ];
+  readonly #modifiers = new KeyModifiers();
   #alternate = false;
-  #modifiersSet = false;
   #coloursSet = false;
 
   constructor({ mode, allow }: TerminalFilterOptions) {
@@ -76,7 +72,7 @@ export class TerminalFilter {
       }
       case 'escape':
         if (sequence.intermediates === 0) {
-          if (sequence.final === 0x63) this.#alternate = false; // RIS
+          if (sequence.final === 0x63) this.#reset(); // RIS
           // DECKPAM, a mode of the keyboard.
           if (sequence.final === 0x3d) return this.mode === 'read-only' ? 'drop' : 'pass';
         }
@@ -103,22 +99,35 @@ export class TerminalFilter {
     return this.judge(sequence) === 'pass';
   }
 
+  /** How many titles are pushed on the terminal's stack. */
+  get titles(): number {
+    return this.#titles;
+  }
+
   /** What takes back changes to the alternate screen, if that is shown, before it is left. */
   undoScreen(): string {
-    return this.#alternate ? undoKeyboard(this.#keyboards[1]) : '';
+    return this.#alternate ? this.#keyboards[1].undo() : '';
   }
 
   /** What takes back the guest's changes that outlast it, when the normal screen is shown. */
   undo(): string {
-    const text = [
-      undoKeyboard(this.#keyboards[0]),
-      this.#modifiersSet ? '\x1b[>4m' : '',
-      '\x1b[23;0t'.repeat(this.#titles),
-      this.#coloursSet ? ownColours : '',
-    ].join('');
-    this.#modifiersSet = this.#coloursSet = false;
-    this.#titles = 0;
-    return text;
+    const colours = this.#coloursSet ? ownColours : '';
+    return `${this.#keyboards[0].undo()}${this.#modifiers.undo()}${popTitles(this.#titles)}${colours}`;
+  }
+
+  /** What to write when the guest is shown again: for the normal screen, and the alternate one, if that is to be shown then. */
+  again(): string {
+    return `${this.#keyboards[0].again()}${this.#modifiers.again()}${pushTitle.repeat(this.#titles)}`;
+  }
+
+  againScreen(): string {
+    return this.#alternate ? this.#keyboards[1].again() : '';
+  }
+
+  #reset(): void {
+    this.#alternate = false;
+    this.#modifiers.reset();
+    for (const keyboard of this.#keyboards) keyboard.reset();
   }
 
   #verdict(rule: Rule): Verdict {
@@ -138,8 +147,11 @@ export class TerminalFilter {
     if (final === 0x68 || final === 0x6c) return this.#modes(sequence);
     if (final === 0x74) return this.#window(body(sequence));
     if (this.mode === 'read-only') return 'drop';
-    if (final === 0x75) return this.#keyboard(prefix, body(sequence));
-    this.#modifiersSet = true;
+    if (final === 0x75) {
+      const verdict = this.#keyboards[this.#alternate ? 1 : 0].judge(prefix, body(sequence));
+      return typeof verdict === 'number' ? Buffer.from(popped(verdict)) : verdict;
+    }
+    this.#modifiers.see(sequence);
     return 'pass';
   }
 
@@ -172,25 +184,6 @@ export class TerminalFilter {
     if (!this.#allow.has('title') || (push ? this.#titles >= STACK_LIMIT : this.#titles === 0)) return 'drop';
     this.#titles += push ? 1 : -1;
     return 'pass';
-  }
-
-  /** https://sw.kovidgoyal.net/kitty/keyboard-protocol/: `>` pushes, `<` pops, `=` sets. */
-  #keyboard(prefix: number, parameters: string): Verdict {
-    const keyboard = this.#keyboards[this.#alternate ? 1 : 0];
-    if (prefix === 0x3d) {
-      keyboard.set = true;
-      return 'pass';
-    }
-    if (prefix === 0x3e) {
-      if (keyboard.pushed >= STACK_LIMIT) return 'drop';
-      keyboard.pushed += 1;
-      return 'pass';
-    }
-    const count = parameters === '' ? 1 : Number(parameters);
-    const pops = Math.min(Number.isNaN(count) ? 0 : count, keyboard.pushed);
-    if (pops === 0) return 'drop';
-    keyboard.pushed -= pops;
-    return pops === count ? 'pass' : Buffer.from(`\x1b[<${pops}u`);
   }
 
   #osc(sequence: Sequence): Verdict {
@@ -269,16 +262,16 @@ const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
 const sizeReports = '2048';
 const screens = /^0*(?:47|1047|1049)$/;
 
-function undoKeyboard(keyboard: Keyboard): string {
-  const text = `${keyboard.set ? '\x1b[=0u' : ''}${keyboard.pushed > 0 ? `\x1b[<${keyboard.pushed}u` : ''}`;
-  keyboard.set = false;
-  keyboard.pushed = 0;
-  return text;
+const pushTitle = '\x1b[22;0t';
+
+/** Takes so many titles from the terminal's stack. */
+export function popTitles(count: number): string {
+  return '\x1b[23;0t'.repeat(count);
 }
 
 /** What takes back all that a guest may have changed on the screen that is shown, where nothing is known; the titles stay. */
 export function undoAny(allow: ReadonlySet<Reach>): string {
-  return `\x1b[=0u\x1b[<${STACK_LIMIT}u\x1b[>4m${allow.has('colours') ? ownColours : ''}`;
+  return `${undoAnyKeyboard}${undoAnyModifiers}${allow.has('colours') ? ownColours : ''}`;
 }
 
 function body({ data, bodyStart, bodyEnd }: Sequence): string {

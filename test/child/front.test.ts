@@ -15,7 +15,7 @@ class Behind implements AsyncDisposable {
   output = '';
 
   constructor(script: string) {
-    const words = ['sh', '-c', `fd=\${VMSPAWN_FRONT#terminal:}; echo pid $$; ${script}`];
+    const words = ['sh', '-c', `fd=\${VMSPAWN_FRONT#terminal:}; fd=\${fd%:*}; echo pid $$; ${script}`];
     this.child = spawn(front, words, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.output += text;
@@ -132,24 +132,62 @@ test('in a terminal: a key is one signal, and Ctrl-Z stops the job', async () =>
   assert.equal(said.match(/int\r\n/g)?.length, 1, said);
 });
 
+/** Runs a program that says what is to be done if it is killed, and dies of that. */
+function killed(scratch: Scratch, program: string, then = ''): Terminal {
+  writeFileSync(
+    scratch.path('program'),
+    `undo() { printf "$@" >/proc/self/fd/\${VMSPAWN_FRONT##*:}; }\n${program}\nkill -KILL $$`,
+  );
+  return new Terminal(
+    `stty -g >before; '${front}' sh program; echo $? >status; stty -g >after; ${then}`,
+    scratch,
+  );
+}
+
+function assertRestored(scratch: Scratch): void {
+  assert.equal(scratch.text('status'), '137\n');
+  assert.match(scratch.text('before'), /^[0-9a-f:]+\n$/);
+  assert.equal(scratch.text('after'), scratch.text('before'));
+}
+
 test('it puts a terminal in order that a killed program has left raw, as that wanted it, and touches no other', async () => {
-  for (const [program, undo] of [
-    [String.raw`printf 'tFIRST\0'; printf 'tUNDONE\0'; stty raw -echo`, 'UNDONE'],
-    // More than there is room for, of a letter that would let it go.
-    [String.raw`printf t; head -c 5000 /dev/zero | tr '\0' d; printf '\0'; stty raw -echo`, ''],
-    [String.raw`printf 'tUNDONE\0'`, ''],
+  for (const [program, undone] of [
+    [String.raw`undo '0 1\nFIRST, WHICH IS LONGER\0'; undo '0 1\nUNDONE\0'; stty raw -echo`, 'UNDONE'],
+    // More than there is room for.
+    [String.raw`undo '0 1\n%05000d\0' 0; stty raw -echo`, ''],
+    [String.raw`undo 'UNDONE\0'; stty raw -echo`, ''],
+    ['stty raw -echo', ''],
+    [String.raw`undo '9999999999999 60000\nUNDONE\0'`, ''],
   ] as const) {
     using scratch = new Scratch();
-    writeFileSync(
-      scratch.path('program'),
-      `eval "exec 4>&\${VMSPAWN_FRONT#terminal:}"\n{ ${program}; } >&4\nkill -KILL $$`,
-    );
-    const script = `stty -g >before; '${front}' sh program; echo $? >status; stty -g >after`;
-    await using terminal = new Terminal(script, scratch);
+    await using terminal = killed(scratch, program);
     await terminal.over();
-    assert.equal(scratch.text('status'), '137\n');
-    assert.match(scratch.text('before'), /^[0-9a-f:]+\n$/);
-    assert.equal(scratch.text('after'), scratch.text('before'));
-    assert.equal(terminal.output.toString('latin1').replace(/(Killed\r\n)?\x01over\x01/, ''), undo);
+    assertRestored(scratch);
+    assert.equal(terminal.output.toString('latin1').replace(/(Killed\r\n)?\x01over\x01/, ''), undone);
+  }
+});
+
+test('what the terminal still answers is nobody’s input', async () => {
+  for (const [late, chunks] of [
+    // The guest's own DA1 comes before ours, and a report of the cursor between the two.
+    [true, ['\x1b[1;1R\x1b[?62;2', '2c\x1b[3;4R\x1b[', '?62;22', 'c\x1b[', '0n']],
+    [true, ['\x1b[?62;22c\x1b]11;rgb:0000/00', '00/0000\x1b\\\x1b[\x1b[?6c\x1b[?6c\x1b[3', 'n']],
+    // A terminal that does not know these questions.
+    [false, ['\x1b[1;1R']],
+  ] as const) {
+    using scratch = new Scratch();
+    const time = late ? 60_000 : 1;
+    const program = String.raw`undo '9999999999999 ${time}\nUNDONE\0'; stty raw -echo`;
+    await using terminal = killed(scratch, program, 'read -r line; echo "line=$line"');
+    await terminal.shows('UNDONE\x1b[c\x1b[5n');
+    // Nobody has put the terminal back as long as answers are to come.
+    for (const chunk of chunks) terminal.write(chunk);
+    if (late) await until(() => scratch.text('after') !== '', 'the shell');
+    terminal.write('typed\r');
+    if (late) {
+      await terminal.over();
+      assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+    } else await until(() => scratch.text('after') !== '', 'the shell');
+    assertRestored(scratch);
   }
 });

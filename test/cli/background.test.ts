@@ -24,18 +24,23 @@ test('--detach has a console that nobody is attached to, or says what contradict
   }
 });
 
-test('a front is a socket that the environment names, once', () => {
+test('a front is a socket that the environment names, once, and in a terminal a file beside', () => {
   const [ours, theirs] = socketpair();
-  const file = openSync('/dev/null', 'r');
+  const device = openSync('/dev/null', 'r');
+  const file = openSync(__filename, 'r');
   try {
-    const environment = { VMSPAWN_FRONT: `terminal:${theirs}` };
+    const environment = { VMSPAWN_FRONT: `terminal:${theirs}:${file}` };
     assert.equal(Front.take(environment)?.kind, 'terminal');
     assert.deepEqual(environment, {});
     assert.equal(Front.take({ VMSPAWN_FRONT: `background:${theirs}` })?.kind, 'background');
     for (const value of [
-      `terminal:${file}`,
-      'terminal:999',
-      'terminal:1',
+      `terminal:${device}:${file}`,
+      `terminal:${theirs}:${device}`,
+      `terminal:${theirs}:999`,
+      `terminal:${theirs}`,
+      `background:${theirs}:${file}`,
+      'background:999',
+      'background:1',
       `other:${theirs}`,
       '',
       `${theirs}`,
@@ -43,13 +48,13 @@ test('a front is a socket that the environment names, once', () => {
       assert.equal(Front.take({ VMSPAWN_FRONT: value }), null, value);
     }
   } finally {
-    for (const fd of [ours, theirs, file]) closeSync(fd);
+    for (const fd of [ours, theirs, device, file]) closeSync(fd);
   }
 });
 
 test('what keeps a machine from being left running', () => {
   const [ours, theirs] = socketpair();
-  const front = Front.take({ VMSPAWN_FRONT: `terminal:${theirs}` });
+  const front = Front.take({ VMSPAWN_FRONT: `background:${theirs}` });
   const circumstances = { keepUnit: false, environment: {}, terminals: true };
   assert.equal(obstacleToLeaving(front, circumstances), null);
   assert.match(obstacleToLeaving(front, { ...circumstances, keepUnit: true }) ?? '', /--keep-unit/);

@@ -65,8 +65,55 @@ test('the end undoes what the guest left behind', () => {
     `\x18\x1b[<1u\x1b[?1049l\x1b[?1000l${always}\x1b[<2u\x1b[>4m\x1b[23;0t\x1b[0m\x1b[J`,
   );
   assert.equal(guestOutput().end(), `\x18${always}`);
-  out.push(Buffer.from('\x1b[?1000;1049l'));
-  assert.equal(out.end(), `\x18${always}\x1b[0m\x1b[J`);
+  out.push(Buffer.from('\x1b[?1000;1049l\x1b[<2u\x1b[23;0t\x1b[>4m'));
+  assert.equal(out.end(), `\x18${always}\x1b[>4m\x1b[0m\x1b[J`);
+});
+
+test('titles that are pushed are popped by who has not seen the guest too', () => {
+  const out = guestOutput();
+  const none = out.endOfAny();
+  out.push(Buffer.from('\x1b[22;0t\x1b[22;2t\x1b[22t\x1b[23;2t\x1b[21;0t'));
+  assert.equal(out.titles, 2);
+  assert.equal(out.endOfAny(), `${none}\x1b[23;0t\x1b[23;0t`);
+  out.push(Buffer.from('\x1b[22t'.repeat(100)));
+  assert.equal(out.endOfAny(), `${none}${'\x1b[23;0t'.repeat(16)}`);
+  assert.ok(out.end().endsWith('\x1b[23;0t'.repeat(16)));
+  const forbidden = guestOutput({ allow: new Set() });
+  forbidden.push(Buffer.from('\x1b[22;0t'));
+  assert.equal(forbidden.endOfAny().includes('\x1b[23'), false);
+});
+
+test('after a stop the guest finds what it has set', () => {
+  for (const [written, again] of [
+    ['\x1b[>1u\x1b[>5u\x1b[=2;2u', '\x1b[>1u\x1b[>7u'],
+    ['\x1b[=3u\x1b[=1;3u\x1b[>4u\x1b[<u', '\x1b[=2u'],
+    ['\x1b[>1u\x1b[?1049h\x1b[>9u', '\x1b[>1u\x1b[?1049h\x1b[>9u'],
+    ['\x1b[>1u\x1b[<u', ''],
+    ['\x1b[>1u\x1bc', '\x1b[=0u'],
+    ['\x1b[>4;1m\x1b[>4;2m\x1b[>1;3m', '\x1b[>4;2m\x1b[>1;3m'],
+    ['\x1b[>4;2m\x1b[>m', '\x1b[>4m'],
+    ['\x1b[22;0t\x1b[22;2t', '\x1b[22;0t\x1b[22;0t'],
+    ['\x1b[?1h\x1b=\x1b[5 q\x1b[2 q', '\x1b[?1h\x1b=\x1b[2 q'],
+    ['\x1b=\x1b>', ''],
+    ['\x1b[3;20r', '\x1b[3;20r\x1b[20H\r\n'],
+    ['\x1b[?1049h\x1b[?25l\x1b[3;20r', '\x1b[?1049h\x1b[3;20r\x1b[20H\r\n\x1b[?25l'],
+    ['\x1b[3r', '\x1b7\x1b[3r\x1b8'],
+    ['\x1b[1;24r', ''],
+    ['\x1b[5;24r\x1b[7;3r\x1b[4;4r', '\x1b7\x1b[5r\x1b8'],
+    ['\x1b[3;20r\x1b[r', ''],
+    ['\x1b[3;20r\x1b[!p', ''],
+    ['\x1b[3;20r\x1bc', ''],
+  ] as const) {
+    const out = guestOutput();
+    out.push(Buffer.from(written));
+    assert.equal(out.again(24), again, JSON.stringify(written));
+    // What takes it away and gives it back can be done any number of times.
+    assert.equal(out.again(24), again);
+  }
+  const out = guestOutput();
+  out.push(Buffer.from('\x1b[3;20r'));
+  out.resized();
+  assert.equal(out.again(24), '', 'terminals forget it when the window has another size');
 });
 
 test('who has not seen the guest undoes the same', () => {
@@ -100,7 +147,7 @@ test('what is shown once more asks nothing, but leaves the keyboard as the guest
   assert.equal(out.push(Buffer.from(`a\x1b[6n\x1b[c${modes}\x1b]11;?\x07b\x1b[6`)).toString(), `a${modes}b`);
   out.mode = 'interactive';
   assert.equal(out.push(Buffer.from('n\x1b[c')).toString(), '\x1b[6n\x1b[c');
-  assert.equal(out.again(), '\x1b[?2004h\x1b[?1h\x1b[?1000h');
+  assert.equal(out.again(24), '\x1b[>1u\x1b[?2004h\x1b[?1h\x1b[?1000h\x1b=');
   // To be told sizes means to be told the first one at once.
   const reports = '\x1b[?2048h';
   assert.equal(output(`a${reports}b`, { mode: 'replay' }), 'ab');

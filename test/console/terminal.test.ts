@@ -21,6 +21,9 @@ function script(...words: string[]): string {
     stty -g >after; grep flags /proc/self/fdinfo/0 >>after`;
 }
 
+/** What the shell is given next. */
+const readLine = 'read -r line; echo "line=$line"';
+
 function assertRestored(scratch: Scratch): void {
   assert.match(scratch.text('before'), /^[0-9a-f:]+\nflags:/);
   assert.equal(scratch.text('after'), scratch.text('before'));
@@ -177,9 +180,7 @@ test('several stops at a time are one; in the end of each a full-screen guest ha
 
 test('the terminal is asked before anything is shown; an answer that comes at the end is nobody’s input', async () => {
   using scratch = new Scratch();
-  const job = `stty -g >before; grep flags /proc/self/fdinfo/0 >>before
-    LOOK=yes '${process.execPath}' '${fixture}' interactive echo 2>errors
-    stty -g >after; grep flags /proc/self/fdinfo/0 >>after; read -r line; echo "line=$line"`;
+  const job = `export LOOK=yes; ${script('interactive', 'echo')}; ${readLine}`;
   await using terminal = new Terminal(job, scratch);
   await terminal.shows('\x1b[c');
   assert.equal(terminal.output.includes('READY'), false);
@@ -197,7 +198,7 @@ test('the terminal is asked before anything is shown; an answer that comes at th
 
 test('what the guest asks at its end is answered to nobody', async () => {
   using scratch = new Scratch();
-  const job = `${script('interactive', 'asking')}; read -r line; echo "line=$line"`;
+  const job = `${script('interactive', 'asking')}; ${readLine}`;
   await using terminal = new Terminal(job, scratch);
   await terminal.shows('READY');
   terminal.write('\x1b[1;1R');
@@ -212,6 +213,28 @@ test('what the guest asks at its end is answered to nobody', async () => {
   assert.match(terminal.output.toString('latin1'), /line=typed\r/);
   const received = scratch.lines().map((line) => String(line['received'] ?? ''));
   assert.equal(received.join(''), Buffer.from('\x1b[1;1R').toString('hex'));
+  assertRestored(scratch);
+});
+
+test('killed in the middle: the titles are popped, and what the terminal still answers is nobody’s input', async () => {
+  using scratch = new Scratch();
+  const job = `ulimit -c 0; ${script('interactive', 'curious')}; ${readLine}`.replace(
+    /^ *'(?=.*forwarder)/m,
+    (start) => `'${asset('dist', 'vmspawn-front')}' ${start}`,
+  );
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('READY\r\n');
+  await terminal.shows('\x1b[6n');
+  process.kill(Number((await scratch.line('started'))['started']), 'SIGKILL');
+  await terminal.shows('\x1b[23;0t\x1b[23;0t\r\n\x1b[c\x1b[5n');
+  assert.equal(terminal.output.toString('latin1').match(/\x1b\[23;0t/g)?.length, 3);
+  assert.equal(scratch.text('status'), '');
+  terminal.write('\x1b[1;1R\x1b[?62;22c\x1b[0n');
+  await until(() => scratch.text('after').includes('flags'), 'the end');
+  terminal.write('typed\r');
+  await terminal.over();
+  assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+  assert.equal(scratch.text('status'), '137\n');
   assertRestored(scratch);
 });
 

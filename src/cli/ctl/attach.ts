@@ -97,7 +97,7 @@ async function forwarded(
     output: 1,
     mode: readOnly ? 'read-only' : 'interactive',
     drainTimeout,
-    onBegin: (undo) => front?.prepareForDeath(undo),
+    onUndo: (undo) => front?.prepareForDeath(undo),
     onEnd: (end) => {
       if (end.reason === 'hotkey') act(end.action);
       else leave(end);

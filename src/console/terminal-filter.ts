@@ -131,8 +131,14 @@ export class TerminalFilter {
   }
 
   #verdict(rule: Rule): Verdict {
-    if (!this.#permits(rule)) return 'drop';
-    if (rule === 'answered') this.questions += 1;
+    if (rule === 'answered') return this.#question('pass');
+    return this.#permits(rule) ? 'pass' : 'drop';
+  }
+
+  /** What the terminal answers at once, and what it does beside needs this permission. */
+  #question(rule: Rule): Verdict {
+    if (this.mode !== 'interactive' || !this.#permits(rule)) return 'drop';
+    this.questions += 1;
     return 'pass';
   }
 
@@ -164,9 +170,9 @@ export class TerminalFilter {
     const kept = all.filter((mode) => {
       const number = String(Number(mode));
       const rule = rules.get(number) ?? 'pass';
-      if (number === sizeReports && sequence.final === 0x68) this.questions += 1;
       return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay' && number !== sizeReports);
     });
+    if (sequence.final === 0x68 && kept.some((mode) => reports.test(mode))) this.questions += 1;
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
     if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
       this.#alternate = sequence.final === 0x68;
@@ -197,11 +203,7 @@ export class TerminalFilter {
     // A line feed in it ends the string in some terminals.
     if (/[\x00-\x1f\x7f]/.test(rest)) return 'drop';
     if (rule === 'own' || rule === 'colours') return this.#colours(Number(number), rest);
-    if (rule === 'clipboard' && rest.includes('?')) {
-      if (this.mode !== 'interactive') return 'drop';
-      this.questions += 1;
-    }
-    return this.#verdict(rule);
+    return isQuestion(Number(number), rest) ? this.#question(rule) : this.#verdict(rule);
   }
 
   #title({ data, bodyStart, bodyEnd }: Sequence, number: string): Verdict {
@@ -217,8 +219,7 @@ export class TerminalFilter {
 
   #files(number: number, rest: string): Verdict {
     if (number === 1337 && !/^(File|MultipartFile|FilePart)=|^FileEnd$/.test(rest)) return 'drop';
-    if (number === 5113 && this.mode !== 'interactive') return 'drop';
-    return this.#verdict('files');
+    return number === 5113 ? this.#question('files') : this.#verdict('files');
   }
 
   #colours(number: number, rest: string): Verdict {
@@ -226,10 +227,9 @@ export class TerminalFilter {
     const values = number < 10 ? fields.filter((_, index) => index % 2 === 1) : fields;
     if (number < 20 && values.length > 0 && values.every((value) => value === '?'))
       return this.#verdict('answered');
-    if (!this.#allow.has('colours') || (rest.includes('?') && this.mode !== 'interactive')) return 'drop';
-    if (rest.includes('?')) this.questions += 1;
-    this.#coloursSet = true;
-    return 'pass';
+    const verdict = rest.includes('?') ? this.#question('colours') : this.#verdict('colours');
+    if (verdict === 'pass') this.#coloursSet = true;
+    return verdict;
   }
 
   #dcs(sequence: Sequence): Verdict {
@@ -243,16 +243,27 @@ export class TerminalFilter {
   /** https://sw.kovidgoyal.net/kitty/graphics-protocol/: the terminal answers; `t` says where the data is. */
   #apc(sequence: Sequence): Verdict {
     const [control = '', ...data] = body(sequence).split(';');
-    if (!control.startsWith('G') || this.mode !== 'interactive') return 'drop';
+    if (!control.startsWith('G')) return 'drop';
     // The control data went on behind what is known of a long string.
     if (data.length === 0 && sequence.bodyEnd === sequence.end) return 'drop';
-    this.questions += 1;
     const media = control
       .slice(1)
       .split(',')
       .filter((pair) => pair.startsWith('t='));
-    return this.#verdict(media.every((pair) => pair === 't=d') ? 'graphics' : 'files');
+    return this.#question(media.every((pair) => pair === 't=d') ? 'graphics' : 'files');
   }
+}
+
+/**
+ * Whether the terminal answers, of what reaches out of the window: reading the clipboard; all of kitty's protocol for it,
+ * which tells the outcome of writing too; notifications that ask what there is, or tell what becomes of them.
+ * https://sw.kovidgoyal.net/kitty/clipboard/, https://sw.kovidgoyal.net/kitty/desktop-notifications/
+ */
+function isQuestion(number: number, rest: string): boolean {
+  if (number === 52) return rest.includes('?');
+  if (number === 5522) return true;
+  const [metadata = ''] = rest.split(';');
+  return number === 99 && /(?:^|:)(?:p=(?:\?|alive)|a=[^:]*report|c=1)(?::|$)/.test(metadata);
 }
 
 /** What a terminal's own palette, text, background and cursor are. */
@@ -260,6 +271,8 @@ const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
 
 /** Sizes of the window as reports: the terminal tells the first one at once, to whoever reads then. */
 const sizeReports = '2048';
+/** They, and those of the focus and the colour scheme, which some terminals tell at once too. */
+const reports = /^0*(?:1004|2031|2048)$/;
 const screens = /^0*(?:47|1047|1049)$/;
 
 const pushTitle = '\x1b[22;0t';

@@ -216,3 +216,40 @@ test('a patient console is held back for a slow reader, who loses nothing, and n
   while (lost === 0) await new Promise(setImmediate);
   slow.destroy();
 });
+
+test('a patient console goes on when the reader who held it back has passed the blocked one', async ({
+  mock,
+}) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const [console, guest] = duplexPair();
+  const limits = { history: 64 * 1024 * 1024, backlog: 64 * 1024 * 1024 };
+  const hub = new ConsoleHub(console, { patient: true, limits });
+  const size = 4 * 1024 * 1024;
+  let sent = 0;
+  const write = async () => {
+    for (const end = sent + size; sent < end; sent += 64 * 1024) {
+      if (!guest.write(Buffer.alloc(64 * 1024, 'x'))) await once(guest, 'drain');
+    }
+  };
+  const held = async () => {
+    while (!console.isPaused()) await new Promise(setImmediate);
+  };
+  const blocked = hub.open(everything);
+  blocked.read(0);
+  const first = write();
+  await held();
+  mock.timers.tick(1000);
+  await first;
+  const position = blocked.position;
+  assert.ok(position > 0);
+  // One who comes later begins before the blocked one, and is waited for.
+  const later = hub.open(everything);
+  const second = write();
+  await held();
+  later.on('data', () => {});
+  while (later.position < hub.history.end) await new Promise(setImmediate);
+  assert.ok(console.isPaused());
+  mock.timers.tick(1000);
+  await second;
+  assert.equal(blocked.position, position);
+});

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { receiveDescriptors, sendDescriptors } from '../sys/ancillary.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { isReady, type Readiness, watchShared } from '../sys/readiness.ts';
 import { isTerminal } from '../sys/stdio.ts';
 
@@ -176,8 +177,4 @@ function receive(fd: number, buffer: Uint8Array): number | null {
   const message = receiveDescriptors(fd, buffer);
   for (const descriptor of message?.descriptors ?? []) closeSync(descriptor);
   return message === null ? null : message.length;
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

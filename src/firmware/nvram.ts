@@ -4,6 +4,7 @@ import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { FileError, FirmwareError, printable } from '../errors.ts';
 import { unsafePlace, unsafeState } from '../host/state-place.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { getAttribute, setAttribute } from '../sys/xattr.ts';
 import { parseVariableStore, sameLayout, type VariableStore, variableStoreBytes } from './variable-store.ts';
 
@@ -336,8 +337,4 @@ async function syncDirectory(path: string): Promise<void> {
 
 function ignoreMissing(error: unknown): void {
   if (codeOf(error) !== 'ENOENT') throw error;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { codeOf } from '../sys/error-code.ts';
 import { DescriptorError } from './parse.ts';
 
 /** Descriptors are some hundred bytes; a file past this is none, and is not read. */
@@ -63,7 +64,7 @@ function refuseOther(status: { isFile(): boolean; isDirectory(): boolean }): voi
 
 function asDescriptorError(error: unknown): DescriptorError {
   if (error instanceof DescriptorError) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: 'it does not exist, or is a link to something that does not',
     ELOOP: 'it is a loop of symbolic links',

@@ -2,6 +2,7 @@ import { accessSync, constants, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { asset } from '../assets.ts';
 import { FirmwareError, printable } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 import type { FirmwareDescriptor, FirmwareProblem } from './descriptor.ts';
 import { DescriptorError, parseDescriptor, parseJson } from './parse.ts';
 import { readDescriptor } from './read.ts';
@@ -104,7 +105,7 @@ function list(directory: string, problems: FirmwareProblem[]): string[] {
     const names = readdirSync(directory);
     return names.filter((name) => name.endsWith('.json')).map((name) => join(directory, name));
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code !== 'ENOENT' && code !== 'ENOTDIR') {
       problems.push({ path: directory, reason: `the directory cannot be read (${String(code)})` });
     }
@@ -121,7 +122,7 @@ function load(path: string): FirmwareDescriptor | null {
     try {
       accessSync(file, constants.R_OK);
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      const code = codeOf(cause);
       const state = code === 'EACCES' ? 'may not be read by this user' : 'is not installed';
       throw new DescriptorError(`${file}, which it names, ${state}`, { cause });
     }

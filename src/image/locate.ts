@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImageError, printable, UsageError } from '../errors.ts';
 import type { ImageFormat } from '../settings/settings.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { imageFormatOf, isMachineName } from './name.ts';
 
 export interface ImageLookup {
@@ -49,7 +50,7 @@ export async function locateImage(
         if (status.isDirectory() && file === name) return { path, format: null };
         throw new ImageError(`${printable(path)} is neither a regular file nor a block device`);
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        const code = codeOf(error);
         if (code === 'EACCES') {
           closed.push(directory);
           break;

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ImageError, printable } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 
 /**
  * Resolves the name that an image gives of its backing or data file; relative names start at the image's directory.
@@ -27,7 +28,7 @@ export function resolveReference(image: string, name: string, what: 'backing fil
   try {
     real = realpathSync.native(wanted);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = codeOf(cause);
     const missing = code === 'ENOENT' || code === 'ENOTDIR';
     throw new ImageError(
       `${subject} names the ${what} ${shown(name)}, which ${missing ? 'does not exist' : 'cannot be looked up'}`,

@@ -4,6 +4,7 @@ import { FileError, printable } from '../errors.ts';
 import { liesInMemory } from '../host/throw-away-place.ts';
 import { emptyQcow2 } from '../image/empty-qcow2.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
+import { codeOf } from '../sys/error-code.ts';
 
 /** open(2), O_TMPFILE: a file without a name; the bit is the same on x86 and ARM, the one for directories is not. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
@@ -50,7 +51,7 @@ function openUnnamed(directory: string): number {
   try {
     return openSync(directory, access | O_TMPFILE, 0o600);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code !== 'EOPNOTSUPP' && code !== 'EISDIR') throw error;
   }
   const path = join(directory, `.#vmspawn-overlay-${process.pid}-${process.hrtime.bigint()}`);

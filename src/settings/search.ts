@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FileError, printable, UsageError } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { settingsFileLimit } from './file.ts';
 
 export interface SettingsLookup {
@@ -67,7 +68,7 @@ export function readSettings(path: string): SettingsFile | null {
     // Without blocking: it may be a FIFO.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     if (code === 'EACCES' && !isSearchable(dirname(path))) return null;
     throw unreadable(path, error);

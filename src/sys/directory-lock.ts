@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { constants as os } from 'node:os';
+import { codeOf } from './error-code.ts';
 import { koffi, libc, SystemCallError } from './koffi.ts';
 
 const flock = libc<[number, number], number>('int flock(int, int)');
@@ -46,6 +47,6 @@ function isOurs(fd: number, path: string): boolean {
 }
 
 function isMissing(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
 }

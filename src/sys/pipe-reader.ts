@@ -1,5 +1,6 @@
 import { closeSync, readSync } from 'node:fs';
 import { setNonBlocking } from './descriptors.ts';
+import { codeOf } from './error-code.ts';
 import { inPoll, koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 16 * 1024;
@@ -38,7 +39,7 @@ export function readPipe(fd: number, receive: (chunk: Buffer) => void): PipeRead
       try {
         length = readSync(fd, buffer, 0, READ_SIZE, null);
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        const code = codeOf(error);
         if (code === 'EAGAIN') return;
         if (code === 'EINTR') continue;
         length = 0;

@@ -2,6 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import { closeStream } from './close-stream.ts';
 import { pipeSize, setNonBlocking } from './descriptors.ts';
+import { codeOf } from './error-code.ts';
 import { inPoll, koffi, type PollHandle } from './koffi.ts';
 
 const READ_SIZE = 64 * 1024;
@@ -188,10 +189,6 @@ export class PipeStream extends Duplex {
     this.#resting = undefined;
     this.#watch();
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 function asError(error: unknown): Error {

@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
+import { codeOf } from './error-code.ts';
 import { check, libc } from './koffi.ts';
 
 const poll = libc<[Buffer, number, number], number>('int poll(void *, unsigned long, int)');
@@ -34,7 +35,7 @@ function writeFully(fd: number, text: string | Uint8Array): boolean {
     try {
       written += writeSync(fd, bytes, written);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = codeOf(error);
       if (code === 'EPIPE' || code === 'EIO' || code === 'EBADF') return false;
       // Another program that shares the open file may have made it non-blocking.
       if (code === 'EAGAIN') waitWritable(fd);

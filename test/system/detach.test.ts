@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import { asset } from '../../src/assets.ts';
 import { VarlinkClient } from '../../src/varlink/index.ts';
 import { directBoot, leftovers, Run, supervisor, until, vmspawn } from './harness.ts';
 import { Tmux } from './terminals.ts';
@@ -74,7 +75,7 @@ test('Ctrl-] Ctrl-] r reboots; d leaves the machine running, without the termina
   assert.deepEqual(leftovers('det-keys'), []);
 });
 
-test('--console=interactive,keep: a closed terminal leaves the machine running until a signal ends it', {
+test('--console=interactive,keep: a closed terminal leaves the machine running, to be attached to, until a signal ends it', {
   timeout: 240_000,
 }, async () => {
   using _last = killLater('det-keep');
@@ -82,9 +83,19 @@ test('--console=interactive,keep: a closed terminal leaves the machine running u
   await tmux.launch([...directBoot('det-keep'), '--console=interactive,keep']);
   await tmux.shows(/vmspawn-small: ready/, { history: true });
   const pid = supervisor('det-keep');
-  await tmux.close();
+  await tmux.run('kill-session');
   await until(() => readlinkSync(`/proc/${pid}/fd/2`) === '/dev/null');
   assertInBackground(pid);
+  await assertRuns('det-keep');
+  await using another = await Tmux.start(90, 24);
+  await another.launch(['attach', 'det-keep'], asset('bin', 'vmspawnctl'));
+  await another.shows(/Attached to machine det-keep\./, { history: true });
+  await another.type('sh');
+  await another.shows(/# ?$/m);
+  await another.type('until [ "$(stty size)" = "24 90" ]; do sleep 0.1; done; echo attached-$((40+2))');
+  await another.shows(/^attached-42$/m);
+  await another.press('C-]', 'C-]', 'd');
+  await another.back(0);
   await assertRuns('det-keep');
   process.kill(pid, 'SIGTERM');
   await gone(pid);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { directBoot, leftovers, processes, program, supervisor, until, vmspawn } from './harness.ts';
-import { Terminal } from './terminals.ts';
+import { Terminal, Tmux } from './terminals.ts';
 
 /** The machine in a terminal. */
 function machineIn(machine: string, words: readonly string[] = []): Terminal {
@@ -56,19 +56,37 @@ test('Ctrl-] Ctrl-] p asks for a power-off, again no less gently; two signals to
 test('a killed supervisor leaves the terminal as it was, and its status to the shell', {
   timeout: 120_000,
 }, async () => {
-  using terminal = new Terminal([program, ...directBoot('tty-kill'), '--background=44'], {
-    environment: { TERM: 'xterm-256color', NO_COLOR: '' },
-  });
-  await terminal.seen(/vmspawn-small: up/);
-  const at = terminal.screen.length;
-  process.kill(supervisor('tty-kill'), 'SIGKILL');
-  await terminal.unchanged(137);
-  // Tint, title and context are over, before the shell goes on.
-  const [, id = ''] = /\x1b\]3008;start=([0-9a-f]{32});/.exec(terminal.screen) ?? [];
-  assert.match(
-    terminal.screen.slice(at),
-    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[J\\r+\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\[^]*status=137`),
+  const green = '48;2;12;51;19';
+  await using tmux = await Tmux.start();
+  const state = () =>
+    tmux.run('display', '-p', '#{pane_title} #{cursor_flag} #{bracket_paste_flag} #{scroll_region_lower}');
+  const before = await state();
+  const written = await tmux.written();
+  await tmux.launch([...directBoot('tty-kill'), `--background=${green}`, 'quiet']);
+  await tmux.shows(/vmspawn-small: ready/);
+  await tmux.type('sh');
+  await tmux.shows(/# ?$/m);
+  await tmux.type(
+    String.raw`printf '\033[22;0t\033]0;%s\007\033[2;9r\033[9H\033[?25l\033[?2004h\033[41mre%s\n' guest d`,
   );
+  await tmux.shows(/^red$/m);
+  assert.match(await tmux.screen({ colours: true }), new RegExp(`\\x1b\\[${green}m`));
+  assert.match(await state(), /^guest 0 [^ ]* 8$/);
+  const at = written().length;
+  process.kill(supervisor('tty-kill'), 'SIGKILL');
+  await tmux.back(137);
+  assert.equal(await state(), before);
+  // Tint, titles, the guest's first, and context are over, before the shell goes on.
+  const [, id = ''] = /\x1b\]3008;start=([0-9a-f]{32});/.exec(written()) ?? [];
+  assert.match(
+    written().slice(at),
+    new RegExp(`\\x1b\\[!p[^]*\\x1b\\[23;0t[^]*\\x1b\\[J\\r+\\n\\x1b\\[23;0t\\x1b\\]3008;end=${id}\\x1b\\\\`),
+  );
+  // An answer of the terminal's would stand in this line.
+  await tmux.shows(/^\$$/m);
+  await tmux.type('clear; echo shell-$((40+2))');
+  await tmux.shows(/^shell-42$/m);
+  assert.doesNotMatch(await tmux.screen({ colours: true }), new RegExp(green));
   await until(() => processes(/guest=tty-kill,/).length === 0);
   await vmspawn(['--machine=tty-kill', '--clean-up']);
   assert.deepEqual(leftovers('tty-kill'), []);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type IPty, spawn } from '@lydell/node-pty';
 import { execa } from 'execa';
 import { program, scratch, until } from './harness.ts';
@@ -101,6 +101,14 @@ export class Tmux implements AsyncDisposable {
       { env: environment },
     );
     return stdout;
+  }
+
+  /** Gives a function that gives all that is written to it from now on. */
+  async written(): Promise<() => string> {
+    const file = `${this.#directory.path}/written`;
+    writeFileSync(file, '');
+    await this.run('pipe-pane', `exec cat >>${file}`);
+    return () => readFileSync(file, 'latin1');
   }
 
   /** The shell runs the program between two looks at the terminal's modes, see `back`. */

@@ -118,7 +118,8 @@ export class GuestOutput implements EscapeSink {
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
     if (sequence.kind === 'escape' || sequence.prefix !== 0 || sequence.intermediates !== 0) {
-      this.#modes.see(sequence);
+      if (verdict === 'pass') this.#modes.see(sequence);
+      else this.#modes.push(verdict);
       this.#region.see(sequence);
     } else if (sequence.final === 0x72) this.#region.see(sequence);
     const follow = this.#tint?.after(sequence) ?? null;

@@ -213,7 +213,8 @@ export class TerminalFilter {
     // Some terminals take this for a question.
     if (title === '?') return 'drop';
     const shown = title.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '');
-    if (shown === title && title.length <= TITLE_LIMIT) return 'pass';
+    // U+FFFD stands for what is no UTF-8, where a terminal may see a control of 8 bits.
+    if (shown === title && title.length <= TITLE_LIMIT && !title.includes('\ufffd')) return 'pass';
     return Buffer.from(`\x1b]${number};${[...shown].slice(0, TITLE_LIMIT).join('')}\x1b\\`);
   }
 

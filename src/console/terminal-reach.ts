@@ -37,8 +37,9 @@ const csis: Readonly<Record<string, Rule>> = {
   ...each('>u <u =u >m >n >s', 'answered'), // keyboard protocols; the end undoes them
   ...each('h l ?h ?l t >u <u =u >m >n', 'own'),
   ...each('?J ?K !p "q ?c #p #q #{ #} $r $t $v $x $z ${ *x >p', 'pass'),
-  // Printer, answers that the guest chooses, key programming, self tests, consoles of the host, other protocols.
-  ...each('i ?i $w *y $u #S "p y ] &u ?r ?s >t >T', 'never'),
+  // Printer, answers that the guest chooses, key programming, self tests, consoles of the host, other protocols; DEC's
+  // locator, which goes on to report the mouse.
+  ...each("i ?i $w *y $u #S \"p y ] &u ?r ?s >t >T 'w 'z '{", 'never'),
   ...each('$| *|', 'window'),
   ' q': 'pass',
   ' @': 'pass',

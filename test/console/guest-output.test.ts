@@ -110,6 +110,9 @@ test('after a stop the guest finds what it has set', () => {
     // What takes it away and gives it back can be done any number of times.
     assert.equal(out.again(24), again);
   }
+  const reader = guestOutput({ mode: 'read-only' });
+  reader.push(Buffer.from('\x1b[?25;1000;2004l\x1b[?7;1000;2004;1h'));
+  assert.equal(reader.again(24), '\x1b[?25l', 'not what was filtered out');
   const out = guestOutput();
   out.push(Buffer.from('\x1b[3;20r'));
   out.resized();

@@ -110,6 +110,9 @@ test('some things are never for a guest', () => {
     ],
     ...[
       '\x1b[12;2]',
+      "\x1b[1;2'z",
+      "\x1b[1;1;5;5'w",
+      "\x1b[1'{",
       '\x1b[?1001h',
       '\x1b]8;;http://x\n/\x07',
       '\x1bP{soft font\x1b\\',
@@ -179,6 +182,9 @@ test('titles are bounded and have no control characters, and their stack is bala
   assert.equal(filtered('\x1b]0;a\nb\u202ec\x07'), '\x1b]0;abc\x1b\\');
   assert.equal(filtered(`\x1b]2;${'ä'.repeat(1000)}\x07`), `\x1b]2;${'ä'.repeat(250)}\x1b\\`);
   assert.equal(filtered(`a\x1b]2;${'x'.repeat(9000)}\x07b`), 'ab');
+  const eightBits = Buffer.from('\x1b]2;a\x9c\x9db\x07', 'latin1');
+  const out = new GuestOutput({ tint: null, mode: 'interactive', allow: allowedByDefault });
+  assert.equal(out.push(eightBits).toString(), '\x1b]2;a\ufffd\ufffdb\x1b\\');
   assert.equal(filtered('\x1b[22;2t\x1b[23;2t\x1b[23;2t'), '\x1b[22;2t\x1b[23;2t');
 });
 

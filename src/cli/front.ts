@@ -72,8 +72,12 @@ export class Front implements Disposable {
     if (this.#file === null || this.#released) return;
     const now = Number(process.hrtime.bigint() / 1_000_000n);
     const until = Math.min(now + Math.ceil(answersWithin), Number.MAX_SAFE_INTEGER);
-    // Of one page, so that nobody sees a half of it.
-    writeSync(this.#file, `${until} ${answerTime}\n${text}\0`, 0);
+    try {
+      // Of one page, so that nobody sees a half of it.
+      writeSync(this.#file, `${until} ${answerTime}\n${text}\0`, 0);
+    } catch {
+      // No memory for it: then the modes are all that is put back.
+    }
   }
 
   /** Lets it end with status 0, without us. */

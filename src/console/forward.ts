@@ -3,16 +3,17 @@ import type { Duplex } from 'node:stream';
 import { DisposalStack, type Owned } from '../disposal.ts';
 import { isTerminal } from '../sys/stdio.ts';
 import { tintFor } from './background.ts';
-import { type InputEndpoint, OutputClosedError, openInput } from './endpoint.ts';
+import { OutputClosedError } from './endpoint.ts';
 import { GuestOutput } from './guest-output.ts';
 import type { WindowSize } from './hub.ts';
-import { type HotkeyAction, HotkeyDetector } from './input.ts';
+import type { HotkeyAction } from './input.ts';
 import { type Look, plainLook } from './look.ts';
 import { ConsoleOutput } from './output.ts';
 import { Pause } from './pause.ts';
 import { ShownWindow } from './shown-window.ts';
 import { TerminalAnswers } from './terminal-answers.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
+import { TypedInput } from './typed-input.ts';
 import type { Undo } from './undo.ts';
 
 /**
@@ -53,9 +54,6 @@ export interface ForwardOptions {
   readonly answerTime?: number;
 }
 
-const READ_SIZE = 16 * 1024;
-/** How much typed and pasted text is kept for a guest that does not read. What comes then is thrown away. */
-const INPUT_LIMIT = 1024 * 1024;
 /** Milliseconds that a terminal has to answer. One at the other end of the world may take longer. */
 export const answerTime = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
@@ -77,14 +75,12 @@ class Forwarder implements Owned {
   readonly #options: ForwardOptions;
   readonly #console: Duplex;
   readonly #output: ConsoleOutput | null = null;
-  readonly #input: InputEndpoint | null = null;
-  readonly #hotkey = new HotkeyDetector();
+  readonly #input: TypedInput | null = null;
   /** What is done to the guest's words; null before the beginning, and where standard output is no terminal. */
   #screen: GuestOutput | null = null;
   readonly #answers: TerminalAnswers;
   #window: ShownWindow | null = null;
   #terminalInput = false;
-  readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   readonly #stack = new DisposalStack();
   #received = 0;
   #lastByte = 0x0a;
@@ -122,8 +118,14 @@ class Forwarder implements Owned {
       }
       this.#enterModes();
       if (mode === 'interactive' && input !== null) {
-        this.#input = this.#stack.use(openInput(input, () => this.#onInput()));
-        this.#input.readiness.start();
+        this.#input = this.#stack.use(
+          new TypedInput(input, this.#console, this.#answers, {
+            onHotkey: (action) => this.#onHotkey(action),
+            onTerminalClosed: () => this.#end({ reason: 'terminal-closed' }),
+            onFailure: (error) => this.#end({ reason: 'failed', error }),
+          }),
+        );
+        this.#input.start();
       }
     } catch (error) {
       // Nothing in the stack waits for anything: it is empty before the caller's next await is over.
@@ -172,7 +174,7 @@ class Forwarder implements Owned {
     const onData = (chunk: Buffer) => this.#onData(chunk);
     const onOver = () => this.#onConsoleOver();
     const onWritable = () => {
-      if (!this.#ended) this.#input?.readiness.start();
+      if (!this.#ended) this.#input?.start();
     };
     const onAbort = () => this.#end({ reason: 'aborted' });
     const { signal } = this.#options;
@@ -207,7 +209,7 @@ class Forwarder implements Owned {
     this.#console.pause();
     this.#answers.askBackground((colour, typed) => {
       this.#begin(colour === null ? null : tintFor(colour));
-      this.#type(typed);
+      this.#input?.type(typed);
     });
   }
 
@@ -264,7 +266,7 @@ class Forwarder implements Owned {
   #onConsoleOver(): void {
     this.#consoleOver = true;
     // At the end answers are read, and by nobody else.
-    if (!this.#leaving) this.#input?.readiness.stop();
+    if (!this.#leaving) this.#input?.stop();
     if (this.#output === null || this.#output.idle) this.#end({ reason: 'console-closed' });
     this.#pause.end();
   }
@@ -275,48 +277,14 @@ class Forwarder implements Owned {
     this.#pause.end();
   }
 
-  #onInput(): void {
-    const input = this.#input;
-    if (input === null) return;
-    let length: number | null;
-    try {
-      length = input.read(this.#buffer);
-    } catch (error) {
-      this.#end({ reason: 'failed', error: error instanceof Error ? error : new Error(String(error)) });
-      return;
-    }
-    if (length === null) return;
-    if (length === 0) {
-      input.readiness.stop();
-      this.#answers.over();
-      // The line discipline turns Ctrl-D into no end of file in raw mode: the terminal itself is gone.
-      if (input.kind === 'terminal') this.#end({ reason: 'terminal-closed' });
-      return;
-    }
-    const chunk = this.#answers.push(this.#buffer.subarray(0, length));
-    if (input.kind === 'terminal') this.#type(chunk);
-    else if (!this.#send(chunk)) input.readiness.stop();
-  }
-
-  /** A terminal is read on even though the guest does not read: the hotkey must work with a guest that hangs. */
-  #type(chunk: Uint8Array): void {
-    const { forward, action } = this.#hotkey.push(chunk);
-    if (this.#console.writableLength + forward.length <= INPUT_LIMIT) this.#send(forward);
-    if (action !== null && !this.#ended) {
-      queueMicrotask(() => this.#options.onEnd({ reason: 'hotkey', action }));
-    }
-  }
-
-  /** False when the guest is to read first; 'drain' comes then. */
-  #send(chunk: Uint8Array): boolean {
-    if (chunk.length === 0 || !this.#console.writable) return true;
-    return this.#console.write(Buffer.from(chunk));
+  #onHotkey(action: HotkeyAction): void {
+    if (!this.#ended) queueMicrotask(() => this.#options.onEnd({ reason: 'hotkey', action }));
   }
 
   #end(end: ForwardEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#input?.readiness.stop();
+    this.#input?.stop();
     queueMicrotask(() => this.#options.onEnd(end));
   }
 
@@ -329,7 +297,7 @@ class Forwarder implements Owned {
     // The owner is leaving by itself: nothing is reported from here on.
     this.#ended = true;
     this.#leaving = true;
-    this.#input?.readiness.stop();
+    this.#input?.stop();
     this.#answers.giveUp();
     if (this.#screen !== null) this.#screen.mode = this.#mode;
     try {
@@ -344,9 +312,9 @@ class Forwarder implements Owned {
 
   /** The terminal is read meanwhile. */
   async #whileRead(settle: () => Promise<void>): Promise<void> {
-    this.#input?.readiness.start();
+    this.#input?.start();
     await settle();
-    this.#input?.readiness.stop();
+    this.#input?.stop();
   }
 
   /** Until the guest's side is over, or was silent for a moment, and all of it is out; or time is. */

@@ -165,7 +165,13 @@ test('several stops at a time are one; in the end of each a full-screen guest ha
     assert.equal(scratch.text(`stopped${round}`), scratch.text('before'));
     await until(() => modes() === raw, 'a raw terminal');
     const said = () => terminal.output.toString('latin1', at);
-    await until(() => /\x1b\[\?1049l.*\x1b\[\?25h.*\x1b\[\?1049h.*\x1b\[\?2004h/s.test(said()), 'its modes');
+    await until(
+      () =>
+        /\x1b\[<1u\x1b\[\?1049l.*\x1b\[\?25h.*\x1b\[\?1049h.*\x1b\[\?2004h.*\x1b=\x1b\[5 q\x1b\[>1u/s.test(
+          said(),
+        ),
+      'its modes',
+    );
     // It is stopped once only, so that the size which is told last is the true one.
     const sizes = () => scratch.lines().filter((line) => 'size' in line);
     await until(() => sizes().length === 3 + 2 * round, 'two sizes');

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { backgroundSettings } from '../../src/cli/background.ts';
 import { Front, obstacleToLeaving } from '../../src/cli/front.ts';
 import { UsageError } from '../../src/errors.ts';
 import { defaultSettings } from '../../src/settings/defaults.ts';
 import { socketpair } from '../../src/sys/socketpair.ts';
+import { temporaryDirectory } from '../guests.ts';
 
 test('--detach has a console that nobody is attached to, or says what contradicts it', () => {
   assert.equal(backgroundSettings(defaultSettings()).console, 'headless');
@@ -50,6 +52,28 @@ test('a front is a socket that the environment names, once, and in a terminal a 
   } finally {
     for (const fd of [ours, theirs, device, file]) closeSync(fd);
   }
+});
+
+test('what a front is to do after a kill is always what was said last', () => {
+  using directory = temporaryDirectory();
+  const file = openSync(join(directory.path, 'undo'), 'w+');
+  const [ours, theirs] = socketpair();
+  const read = () => readFileSync(join(directory.path, 'undo'), 'latin1').split('\0')[0] ?? '';
+  const front = Front.take({ VMSPAWN_FRONT: `terminal:${theirs}:${file}` });
+  front?.prepareForDeath({ text: 'a long text', answersWithin: 0, answerTime: 200 });
+  const now = Number(process.hrtime.bigint() / 1_000_000n);
+  const [, until = '', rest] = /^([0-9]+) (.*)$/s.exec(read()) ?? [];
+  assert.equal(rest, '200\na long text');
+  assert.ok(Number(until) <= now);
+  front?.prepareForDeath({ text: 'short', answersWithin: 60_000, answerTime: 5 });
+  assert.match(read(), /^[0-9]+ 5\nshort$/);
+  assert.ok(Number.parseInt(read(), 10) >= now + 60_000);
+  front?.prepareForDeath({ text: '', answersWithin: Infinity, answerTime: 5 });
+  assert.equal(read(), `${Number.MAX_SAFE_INTEGER} 5\n`);
+  front?.release();
+  front?.prepareForDeath({ text: 'too late', answersWithin: 0, answerTime: 5 });
+  assert.equal(read(), `${Number.MAX_SAFE_INTEGER} 5\n`);
+  for (const fd of [ours, theirs]) closeSync(fd);
 });
 
 test('what keeps a machine from being left running', () => {

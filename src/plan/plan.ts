@@ -144,6 +144,16 @@ export interface PlannedSandbox {
   readonly helpers: boolean;
 }
 
+/** A directory of the host that a daemon shows to the guest. */
+export interface PlannedShare {
+  /** Of the device in QEMU by which the guest sees it. */
+  readonly device: string;
+  /** As the user knows it. */
+  readonly directory: string;
+  /** Where the guest is to mount it; null for its root file system. */
+  readonly place: string | null;
+}
+
 /** A daemon beside QEMU: as our child here, as a transient unit where there is a manager. */
 export interface PlannedAuxiliary {
   /** `swtpm`; becomes part of the unit's name. */
@@ -164,6 +174,7 @@ export interface PlannedAuxiliary {
   readonly expendable?: boolean;
   /** Not said: the working directory alone, as root also where others may not look. */
   readonly sandbox?: PlannedSandbox;
+  readonly share?: PlannedShare;
   /** The units that the service manager starts it as; null where it is a child of ours. */
   readonly units: { readonly socket: PlannedUnit | null; readonly service: PlannedUnit } | null;
 }

@@ -19,6 +19,11 @@ export interface RunStatus {
   readonly running: boolean;
 }
 
+export interface VirtioStatus {
+  /** Whether a driver of the guest (or its firmware) works with the device; null where that is not to be understood. */
+  readonly driven: boolean | null;
+}
+
 export interface AddedDescriptor {
   readonly set: number;
   readonly fd: number;
@@ -38,6 +43,8 @@ export const commands = {
   'query-version': command<None, Pick<QmpGreeting, 'version' | 'package'>>(
     (value) => readVersion(value) ?? malformed,
   ),
+  /** `path`: of the VirtIODevice in QEMU's object tree. From QEMU 7.2 on, and subject to change. */
+  'x-query-virtio-status': command<{ readonly path: string }, VirtioStatus>(readVirtioStatus),
   /** Only with a descriptor attached. */
   'add-fd': command<{ readonly 'fdset-id'?: number; readonly opaque?: string } | None, AddedDescriptor>(
     readAddedDescriptor,
@@ -73,6 +80,15 @@ function readStatus(value: unknown): RunStatus | typeof malformed {
   if (!isObject(value)) return malformed;
   const { status, running } = value;
   return typeof status === 'string' && typeof running === 'boolean' ? { status, running } : malformed;
+}
+
+/** Bits of the device's status (virtio 1.2, section 2.1) by the kernel's names for them, each with a text behind it. */
+function readVirtioStatus(value: unknown): VirtioStatus {
+  const status = isObject(value) ? value['status'] : null;
+  const bits = isObject(status) ? status['statuses'] : null;
+  if (!Array.isArray(bits)) return { driven: null };
+  const known = bits.every((bit) => typeof bit === 'string' && bit.startsWith('VIRTIO_CONFIG_S_'));
+  return { driven: known ? bits.some((bit) => /^VIRTIO_CONFIG_S_DRIVER_OK\b/.test(bit)) : null };
 }
 
 function readAddedDescriptor(value: unknown): AddedDescriptor | typeof malformed {

@@ -10,9 +10,11 @@ export type PlannedDescriptor = { readonly target: number } & (
       readonly access: 'read' | 'read-write';
       /** `device:inode` that must be found at the path, or null where any file will do. */
       readonly identity: string | null;
+      /** A directory above it, below which no link may have come since it was found; for reading. */
+      readonly beneath?: string;
     }
   /** Several files one after the other, each padded to 4 bytes, in an anonymous file (initrds). */
-  | { readonly kind: 'concatenation'; readonly paths: readonly string[] }
+  | { readonly kind: 'concatenation'; readonly paths: readonly string[]; readonly beneath?: string }
   /**
    * An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM); `ownTemplate` is the template
    * that comes with the firmware, where another one was asked for.

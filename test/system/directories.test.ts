@@ -142,7 +142,7 @@ suite('directories', { timeout: 600_000 }, () => {
       const { data } = shares(place.path);
       await using run = new Run([
         ...directBoot('test-bind-killed'),
-        '--shutdown-timeout=15s',
+        '--shutdown-timeout=5s',
         `--bind=${escaped(data)}:/data`,
         ...words,
       ]);

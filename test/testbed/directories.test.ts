@@ -159,7 +159,7 @@ inEveryTestbed((testbed) => {
     }, async () => {
       const bed = testbed();
       await using run = bed.spawn([
-        ...smallMachine(bed, 'killed', '--tpm=no', '--shutdown-timeout=15s', '--bind=/srv:/data'),
+        ...smallMachine(bed, 'killed', '--tpm=no', '--shutdown-timeout=5s', '--bind=/srv:/data'),
         ...words,
       ]);
       await run.seen(/vmspawn-small: up/);

@@ -1,18 +1,9 @@
 import type { Notice, Plan, PlannedShare } from '../plan/plan.ts';
 import { patience } from '../plan/readiness.ts';
 import { serialBusId } from '../plan/serial-bus.ts';
+import { devicesDriven } from '../qemu/device-status.ts';
 import type { Qmp } from '../qemu/qmp.ts';
-import {
-  type Driven,
-  inQuestion,
-  lacksDriver,
-  type Moment,
-  missingDriver,
-  needsSecondLook,
-} from './guest-drivers.ts';
-
-/** Milliseconds that QEMU gets for an answer which nobody needs. */
-const answerTimeout = 5_000;
+import { inQuestion, lacksDriver, type Moment, missingDriver, needsSecondLook } from './guest-drivers.ts';
 
 /** Milliseconds between two looks. */
 const secondLook = 3_000;
@@ -30,7 +21,7 @@ export interface DriverWatchOptions {
 
 /**
  * Tells the user, once for each, which of the directories the guest's kernel has no driver for (guest-drivers.ts says
- * when). By a command of QEMU's that may change: every failure only means that nobody knows.
+ * when). What QEMU does not answer means that nobody knows.
  */
 export class DriverWatch implements Disposable {
   readonly #options: DriverWatchOptions;
@@ -56,9 +47,9 @@ export class DriverWatch implements Disposable {
     const time = patience[this.#options.plan.qemu.configuration.accelerator.name];
     this.#after(time * settling, () => {
       this.#settled = true;
-      this.#look('settled');
+      void this.#look('settled');
     });
-    this.#after(time, () => this.#look('overdue'));
+    this.#after(time, () => void this.#look('overdue'));
   }
 
   /** The guest has said that it is up; it may do so without end. */
@@ -66,17 +57,17 @@ export class DriverWatch implements Disposable {
     if (this.#heard) return;
     this.#forget();
     this.#heard = true;
-    this.#look('ready');
+    void this.#look('ready');
   }
 
-  /** QEMU keeps the machine as it is until it has answered what was asked before. */
-  panicked(): void {
-    this.#look('panicked');
+  /** Resolves when the user was told what can be told of a machine that is paused now. Never rejects. */
+  async panicked(): Promise<void> {
+    await this.#look('panicked');
   }
 
-  /** The machine is about to be asked, or told, to end. */
+  /** The guest is about to be asked to end. */
   leaving(): void {
-    if (this.#settled && !this.#heard) this.#look('leaving');
+    if (this.#settled && !this.#heard) void this.#look('leaving');
   }
 
   [Symbol.dispose](): void {
@@ -84,39 +75,28 @@ export class DriverWatch implements Disposable {
     this.#open = [];
   }
 
-  #look(moment: Moment, last = !needsSecondLook(moment)): void {
+  async #look(moment: Moment, last = !needsSecondLook(moment)): Promise<void> {
     const start = this.#start;
     const shares = inQuestion(moment, this.#open);
     if (shares.length === 0) return;
     const devices = [serialBusId, ...shares.map(({ device }) => device)];
-    void Promise.all(devices.map((device) => this.#driven(device))).then(([bus = null, ...driven]) => {
-      if (start !== this.#start) return;
-      this.#open = this.#open.filter((share) => driven[shares.indexOf(share)] !== true);
-      // Another look may have found out since.
-      const lacking = shares.filter(
-        (share, index) =>
-          this.#open.includes(share) && lacksDriver(moment, share, { driven: driven[index] ?? null, bus }),
-      );
-      if (lacking.length === 0) return;
-      if (!last) {
-        this.#after(secondLook, () => {
-          if (this.#options.running()) this.#look(moment, true);
-        });
-        return;
-      }
-      this.#open = this.#open.filter((share) => !lacking.includes(share));
-      for (const share of lacking) this.#options.notice(missingDriver(share));
-    });
-  }
-
-  async #driven(device: string): Promise<Driven> {
-    const path = `/machine/peripheral/${device}/virtio-backend`;
-    try {
-      const options = { timeout: answerTimeout };
-      return (await this.#options.qmp.execute('x-query-virtio-status', { path }, options)).driven;
-    } catch {
-      return null;
+    const [bus = null, ...driven] = await devicesDriven(this.#options.qmp, devices);
+    if (start !== this.#start) return;
+    this.#open = this.#open.filter((share) => driven[shares.indexOf(share)] !== true);
+    // Another look may have found out since.
+    const lacking = shares.filter(
+      (share, index) =>
+        this.#open.includes(share) && lacksDriver(moment, share, { driven: driven[index] ?? null, bus }),
+    );
+    if (lacking.length === 0) return;
+    if (!last) {
+      this.#after(secondLook, () => {
+        if (this.#options.running()) void this.#look(moment, true);
+      });
+      return;
     }
+    this.#open = this.#open.filter((share) => !lacking.includes(share));
+    for (const share of lacking) this.#options.notice(missingDriver(share));
   }
 
   #after(milliseconds: number, action: () => void): void {

@@ -174,7 +174,6 @@ export class RunningMachine implements AsyncDisposable {
 
   /** Ends the machine at once, without asking the guest. */
   end(reason: string): void {
-    if (!this.shuttingDown) this.#drivers.leaving();
     this.#ladder.end(reason);
   }
 
@@ -190,11 +189,16 @@ export class RunningMachine implements AsyncDisposable {
       this.#parts.word.reset();
       this.#drivers.started();
     }
-    if (event.name === 'GUEST_PANICKED') this.#drivers.panicked();
     this.#guest = state;
     for (const notice of notices) this.#parts.notice(notice);
     if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
-    if (end) this.#ladder.end('The machine is of no use any more');
+    if (end) void this.#endUseless();
+  }
+
+  /** Ends a machine that is paused for ever. */
+  async #endUseless(): Promise<void> {
+    await this.#drivers.panicked();
+    this.#ladder.end('The machine is of no use any more');
   }
 
   /**

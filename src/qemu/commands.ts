@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, type QmpGreeting, readVersion } from './messages.ts';
+import { isCount, isObject, type JsonObject, type QmpGreeting, readVersion } from './messages.ts';
 
 /** What a reader gives for a reply that does not have the shape that QAPI promises. */
 export const malformed = Symbol('malformed');
@@ -19,9 +19,12 @@ export interface RunStatus {
   readonly running: boolean;
 }
 
-export interface VirtioStatus {
-  /** Whether a driver of the guest (or its firmware) works with the device; null where that is not to be understood. */
-  readonly driven: boolean | null;
+/** A mapped region of a PCI device with an id. */
+export interface PciRegion {
+  readonly device: string;
+  readonly bar: number;
+  /** In the guest's physical memory, or its I/O ports. */
+  readonly address: number;
 }
 
 export interface AddedDescriptor {
@@ -43,8 +46,11 @@ export const commands = {
   'query-version': command<None, Pick<QmpGreeting, 'version' | 'package'>>(
     (value) => readVersion(value) ?? malformed,
   ),
-  /** `path`: of the VirtIODevice in QEMU's object tree. From QEMU 7.2 on, and subject to change. */
-  'x-query-virtio-status': command<{ readonly path: string }, VirtioStatus>(readVirtioStatus),
+  'query-pci': command<None, readonly PciRegion[]>(readPciBuses),
+  /** The monitor's answer as text. */
+  'human-monitor-command': command<{ readonly 'command-line': string }, string>((value) =>
+    typeof value === 'string' ? value : malformed,
+  ),
   /** Only with a descriptor attached. */
   'add-fd': command<{ readonly 'fdset-id'?: number; readonly opaque?: string } | None, AddedDescriptor>(
     readAddedDescriptor,
@@ -82,13 +88,22 @@ function readStatus(value: unknown): RunStatus | typeof malformed {
   return typeof status === 'string' && typeof running === 'boolean' ? { status, running } : malformed;
 }
 
-/** Bits of the device's status (virtio 1.2, section 2.1) by the kernel's names for them, each with a text behind it. */
-function readVirtioStatus(value: unknown): VirtioStatus {
-  const status = isObject(value) ? value['status'] : null;
-  const bits = isObject(status) ? status['statuses'] : null;
-  if (!Array.isArray(bits)) return { driven: null };
-  const known = bits.every((bit) => typeof bit === 'string' && bit.startsWith('VIRTIO_CONFIG_S_'));
-  return { driven: known ? bits.some((bit) => /^VIRTIO_CONFIG_S_DRIVER_OK\b/.test(bit)) : null };
+/** What is not mapped has the address -1. Devices without an id are the board's own. */
+function readPciBuses(value: unknown): readonly PciRegion[] | typeof malformed {
+  if (!Array.isArray(value)) return malformed;
+  return value.flatMap((bus) => (isObject(bus) ? readPciDevices(bus['devices']) : []));
+}
+
+function readPciDevices(value: unknown): readonly PciRegion[] {
+  if (!Array.isArray(value)) return [];
+  return value
+    .filter(isObject)
+    .flatMap(({ qdev_id: device, regions, pci_bridge: bridge }) => [
+      ...(Array.isArray(regions) ? regions.filter(isObject) : []).flatMap(({ bar, address }) =>
+        typeof device === 'string' && isCount(bar) && isCount(address) ? [{ device, bar, address }] : [],
+      ),
+      ...(isObject(bridge) ? readPciDevices(bridge['devices']) : []),
+    ]);
 }
 
 function readAddedDescriptor(value: unknown): AddedDescriptor | typeof malformed {

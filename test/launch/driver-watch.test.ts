@@ -4,16 +4,9 @@ import { DriverWatch } from '../../src/launch/driver-watch.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { patience } from '../../src/plan/readiness.ts';
-import { commands } from '../../src/qemu/commands.ts';
+import type { CommandName } from '../../src/qemu/commands.ts';
 import type { Qmp } from '../../src/qemu/qmp.ts';
 import * as hosts from '../plan/hosts.ts';
-
-const driverOk = [
-  'VIRTIO_CONFIG_S_FEATURES_OK: Feature negotiation complete',
-  'VIRTIO_CONFIG_S_DRIVER: Guest OS compatible with device',
-  'VIRTIO_CONFIG_S_ACKNOWLEDGE: Valid virtio device found',
-  'VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready',
-];
 
 /** A plan with one directory at /data and, if wanted, a root file system that is shared. */
 function sharing(tree: boolean): Plan {
@@ -28,16 +21,20 @@ function sharing(tree: boolean): Plan {
 }
 
 /** A watch of a guest whose devices have the drivers that the test says. */
-function stage(context: TestContext, { tree = false, answer = reply }: StageOptions = {}) {
+function stage(context: TestContext, { tree = false, answer = status }: StageOptions = {}) {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const state = { driven: new Set(['serial0']), running: true, asked: 0 };
   const told: string[] = [];
   const plan = sharing(tree);
-  const execute = async (name: string, values: { path: string }) => {
-    assert.equal(name, 'x-query-virtio-status');
+  const ids = ['serial0', 'root-device0', 'mnt0-device0'];
+  const execute = async (name: CommandName, values?: { 'command-line': string }) => {
     state.asked += 1;
-    const device = /^\/machine\/peripheral\/(.*)\/virtio-backend$/.exec(values.path)?.[1] ?? '';
-    return commands['x-query-virtio-status'].read(answer(state.driven.has(device)));
+    if (name === 'query-pci') {
+      return ids.map((device, index) => ({ device, bar: 4, address: 0x1000 * (index + 1) }));
+    }
+    assert.equal(name, 'human-monitor-command');
+    const [, index] = /^xp \/1xb 0x([123])014$/.exec(values?.['command-line'] ?? '') ?? [];
+    return answer(state.driven.has(ids[Number(index) - 1] ?? ''));
   };
   const watch = new DriverWatch({
     plan,
@@ -56,11 +53,11 @@ function stage(context: TestContext, { tree = false, answer = reply }: StageOpti
 
 interface StageOptions {
   readonly tree?: boolean;
-  readonly answer?: (driven: boolean) => unknown;
+  readonly answer?: (driven: boolean) => string;
 }
 
-function reply(driven: boolean): object {
-  return { name: 'vhost-user-fs', status: { statuses: driven ? driverOk : [] } };
+function status(driven: boolean): string {
+  return `0000000000001014: 0x${driven ? '0f' : '01'}\r\n`;
 }
 
 test('a guest that is up without a driver: told once, whatever follows', async (context) => {
@@ -91,7 +88,7 @@ test('a guest with a driver is not spoken of, and not asked about again', async 
   state.driven.clear();
   await pass(time);
   watch.leaving();
-  watch.panicked();
+  void watch.panicked();
   await pass(0);
   assert.equal(state.asked, asked);
   assert.deepEqual(told, []);
@@ -155,28 +152,27 @@ test('a guest that is to end without having said a word, but not one that has ju
 test('a kernel that panics: of its root at once, and of nothing else', async (context) => {
   const { watch, told, pass } = stage(context, { tree: true });
   watch.started();
-  watch.panicked();
+  void watch.panicked();
   await pass(0);
   assert.equal(told.length, 1);
   assert.match(told[0] ?? '', /root file system/);
 });
 
 test('what QEMU does not know, or says in other words, is silence', async (context) => {
-  const answers: readonly ((driven: boolean) => unknown)[] = [
+  const answers: readonly (() => string)[] = [
     () => {
       throw new Error('CommandNotFound');
     },
-    () => ({}),
-    () => 'x',
-    () => ({ status: { statuses: ['DRIVER_OK'] } }),
-    () => ({ status: { statuses: [1] } }),
-    () => ({ status: 15 }),
+    () => '0000000000001014: Cannot access memory\r\n',
+    () => '0000000000001014: 0xff\r\n',
+    () => '0x00',
+    () => '',
   ];
   for (const answer of answers) {
     const { watch, told, pass, time } = stage(context, { tree: true, answer });
     watch.started();
     watch.ready();
-    watch.panicked();
+    void watch.panicked();
     await pass(3_000);
     watch.started();
     await pass(time);

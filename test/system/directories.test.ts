@@ -52,6 +52,7 @@ suite('directories', { timeout: 600_000 }, () => {
         ...directBoot('test-binds'),
         `--bind=${escaped(data)}`,
         `--bind-ro=${escaped(fixed)}:/fixed`,
+        `--bind-ro=${escaped(fixed)}:/never-mounted`,
         ...words,
       ],
       daemonScript(

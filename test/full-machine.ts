@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Plan } from '../src/plan/plan.ts';
+import { missingDrivers } from './missing-driver.ts';
 import { type Console, smallShell } from './small-shell.ts';
 
 /** Where the machine runs: this host, or a testbed. Commands are run as root. */
@@ -190,6 +191,7 @@ export async function checkFullMachine(host: Host): Promise<void> {
   machine.type('sync; poweroff -f');
   const [status, said] = await machine.end();
   assert.equal(status, 7, said);
+  assert.deepEqual(missingDrivers(said), []);
 }
 
 /** What the guest discards takes no space on the host any more, with every type of drive that can be written to. */

@@ -53,7 +53,7 @@ export interface TreeKernel {
   readonly options: readonly string[];
   /** Path in the tree of the file that said so: an entry, or the kernel itself. */
   readonly source: string;
-  /** Whether the kernel has virtiofs, built in or as a module, as its /boot/config-VERSION says; null without one. */
+  /** Whether the kernel has virtiofs, built in or as a module, as its /boot/config-VERSION or its modules say; null where nothing does. */
   readonly virtiofs: 'yes' | 'module' | 'no' | null;
 }
 

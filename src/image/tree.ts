@@ -17,7 +17,7 @@ import { compareVersions } from './version-order.ts';
 /** Where an installed system has its boot partitions mounted, in systemd's order. */
 const partitions = ['/efi', '/boot/efi', '/boot'];
 
-/** Bytes of a kernel's configuration, which has some 300 KB. */
+/** Bytes of a kernel's configuration, which has some 300 KB, and of a list of its modules. */
 const configurationLimit = 4 * 1024 ** 2;
 
 /** A directory that is to be shared (absolute path); `option` begins the messages. Throws ImageError. */
@@ -151,12 +151,23 @@ function installedKernel(tree: string): TreeKernel | null {
   return null;
 }
 
-/** Debian and Fedora install a kernel's configuration beside it. */
+/**
+ * Debian and Fedora install a kernel's configuration beside it. Others have the lists of modules only, which not every
+ * module has to be in: some come in packages of their own.
+ */
 function virtiofsOf(tree: string, version: string): TreeKernel['virtiofs'] {
+  const modules = `/usr/lib/modules/${version}`;
   const text =
     textInTree(tree, `/boot/config-${version}`, configurationLimit) ??
-    textInTree(tree, `/usr/lib/modules/${version}/config`, configurationLimit);
-  if (text === null) return null;
-  const said = /^CONFIG_VIRTIO_FS=([ym])$/m.exec(text)?.[1];
-  return said === 'y' ? 'yes' : said === 'm' ? 'module' : 'no';
+    textInTree(tree, `${modules}/config`, configurationLimit);
+  if (text !== null) {
+    const said = /^CONFIG_VIRTIO_FS=([ym])$/m.exec(text)?.[1];
+    return said === 'y' ? 'yes' : said === 'm' ? 'module' : 'no';
+  }
+  const listed = (list: string) =>
+    /(?:^|\/)virtiofs\.ko(?:\.\w+)?(?::|$)/m.test(
+      textInTree(tree, `${modules}/${list}`, configurationLimit) ?? '',
+    );
+  if (listed('modules.builtin')) return 'yes';
+  return listed('modules.dep') ? 'module' : null;
 }

@@ -1,8 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { FileError, HostError, ImageError } from '../errors.ts';
+import { FileError, HostError, ImageError, printable } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
 import { enlargePipe, pipe } from '../sys/descriptors.ts';
+import { SystemCallError } from '../sys/koffi.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
+import { openBeneath } from '../sys/open-beneath.ts';
 import { socketpair } from '../sys/socketpair.ts';
 import { openTap } from '../sys/tap.ts';
 import { claimGuestCid } from '../sys/vsock.ts';
@@ -69,7 +71,7 @@ export function openDescriptors(
           passed.push({ target: descriptor.target, fd: keep(openVsock(descriptor)) });
           break;
         case 'concatenation':
-          passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor.paths)) });
+          passed.push({ target: descriptor.target, fd: keep(concatenation(descriptor)) });
           break;
         case 'memory':
           passed.push({ target: descriptor.target, fd: keep(memory(descriptor, contents)) });
@@ -113,7 +115,8 @@ export function openDescriptors(
   };
 }
 
-function openFile({ path, access, identity }: PlannedDescriptor & { kind: 'file' }): number {
+function openFile({ path, access, identity, beneath }: PlannedDescriptor & { kind: 'file' }): number {
+  if (beneath !== undefined) return openInTree(beneath, path);
   let fd: number;
   try {
     // O_NONBLOCK: a FIFO in the file's place must not stop us; it means nothing for files and block devices. What is
@@ -133,6 +136,20 @@ function openFile({ path, access, identity }: PlannedDescriptor & { kind: 'file'
     }
   }
   return fd;
+}
+
+/** What a tree boots is a file in it when it is opened, too. */
+function openInTree(tree: string, path: string): number {
+  try {
+    return openBeneath(tree, path);
+  } catch (error) {
+    if (error instanceof SystemCallError && error.code === 'ELOOP') {
+      throw new ImageError(`${printable(path)} was replaced by a link while the machine was being started`, {
+        hint: 'Start it again.',
+      });
+    }
+    throw new FileError(`${printable(path)} cannot be opened`, { cause: error });
+  }
 }
 
 function tap(name: string): number {
@@ -199,17 +216,20 @@ function readFlash(path: string): Buffer {
   }
 }
 
-function concatenation(paths: readonly string[]): number {
+function concatenation({ paths, beneath }: PlannedDescriptor & { kind: 'concatenation' }): number {
   const parts: Buffer[] = [];
   for (const path of paths) {
+    const opened = beneath === undefined ? null : openInTree(beneath, path);
     try {
-      const content = readFileSync(path);
+      const content = readFileSync(opened ?? path);
       parts.push(
         content,
         Buffer.alloc((initrdAlignment - (content.length % initrdAlignment)) % initrdAlignment),
       );
     } catch (error) {
       throw new FileError(`Initrd ${path} cannot be read`, { cause: error });
+    } finally {
+      if (opened !== null) closeSync(opened);
     }
   }
   const fd = createMemfd('vmspawn:initrd', Buffer.concat(parts));

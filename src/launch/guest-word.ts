@@ -17,6 +17,7 @@ export class GuestWord implements Disposable {
   /** Settles when the machine counts as ready; rejects with a QemuError when it has ended before. */
   readonly ready: Promise<void>;
   #exitStatus: number | null = null;
+  #onReady: () => void = () => {};
   readonly #options: GuestWordOptions;
   #settled = false;
   #resolve: () => void = () => {};
@@ -33,6 +34,11 @@ export class GuestWord implements Disposable {
     });
     // Not everybody waits for it.
     this.ready.catch(() => {});
+  }
+
+  /** Calls `listener` each time that the guest itself says that it is ready. */
+  onReady(listener: () => void): void {
+    this.#onReady = listener;
   }
 
   /** The status that the guest's systemd was told to end with; null when it has not said one since its last boot. */
@@ -58,8 +64,10 @@ export class GuestWord implements Disposable {
   }
 
   receive(message: GuestMessage): void {
-    if (message.kind === 'ready') this.#becomeReady();
-    else if (message.kind === 'exit-status') this.#exitStatus = message.status;
+    if (message.kind === 'ready') {
+      this.#becomeReady();
+      this.#onReady();
+    } else if (message.kind === 'exit-status') this.#exitStatus = message.status;
     else if (this.#interval === undefined) this.#tell(message.text);
     else this.#status = message.text;
   }

@@ -8,6 +8,7 @@ import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
 import type { Notice, Plan } from '../plan/plan.ts';
 import type { QmpEvent } from '../qemu/messages.ts';
 import type { Qmp } from '../qemu/qmp.ts';
+import { DriverWatch } from './driver-watch.ts';
 import { type GuestState, initialGuestState, observe } from './events.ts';
 import type { GuestChannel } from './guest-channel.ts';
 import type { GuestWord } from './guest-word.ts';
@@ -55,6 +56,7 @@ export class RunningMachine implements AsyncDisposable {
   readonly exited: Promise<Outcome>;
   readonly #parts: MachineParts;
   readonly #ladder: ShutdownLadder;
+  readonly #drivers: DriverWatch;
   /** The first thing that went wrong; it decides the exit status. */
   #failure: VmspawnError | null = null;
 
@@ -84,6 +86,13 @@ export class RunningMachine implements AsyncDisposable {
       notice: (text) => parts.notice({ level: 'notice', text, event: 'shutdown' }),
       timeout: plan.shutdownTimeout ?? Number.POSITIVE_INFINITY,
     });
+    this.#drivers = new DriverWatch({
+      plan,
+      qmp,
+      running: () => this.#guest.run === 'running' && this.#guest.shutdown === null,
+      notice: (notice) => parts.notice(notice),
+    });
+    parts.word.onReady(() => this.#drivers.ready());
     qmp.onEvent((event) => this.#observe(event));
     this.exited = new Promise((resolve) => {
       this.#settle = resolve;
@@ -96,6 +105,7 @@ export class RunningMachine implements AsyncDisposable {
   /** From now on the machine looks after itself: takes over what `stack` owns and gives it back when QEMU is gone. */
   supervise(stack: DisposalStack): void {
     this.#parts.word.started();
+    this.#drivers.started();
     for (const auxiliary of this.#parts.auxiliaries) void this.#watch(auxiliary);
     void this.#finish(stack).then(this.#settle);
   }
@@ -106,6 +116,7 @@ export class RunningMachine implements AsyncDisposable {
    */
   requestShutdown(reason: string, timeout?: number): void {
     const first = !this.shuttingDown;
+    if (first) this.#drivers.leaving();
     this.#ladder.request(reason, timeout);
     if (first) this.#heedTermination();
     // Not for a machine that is gone, which nobody would tell to stop pressing.
@@ -174,11 +185,20 @@ export class RunningMachine implements AsyncDisposable {
 
   #observe(event: QmpEvent): void {
     const { state, notices, end } = observe(this.#guest, event);
-    if (event.name === 'RESET') this.#parts.word.reset();
+    if (event.name === 'RESET') {
+      this.#parts.word.reset();
+      this.#drivers.started();
+    }
     this.#guest = state;
     for (const notice of notices) this.#parts.notice(notice);
     if (state.panicked) this.#failure ??= new QemuError('The kernel of the guest has panicked');
-    if (end) this.end('The machine is of no use any more');
+    if (end) void this.#endUseless();
+  }
+
+  /** Ends a machine that is paused for ever. */
+  async #endUseless(): Promise<void> {
+    await this.#drivers.panicked();
+    this.#ladder.end('The machine is of no use any more');
   }
 
   /**
@@ -213,6 +233,7 @@ export class RunningMachine implements AsyncDisposable {
     // Its last events, which tell why it ended, may still be on their way.
     await settledWithin(this.#parts.qmp.closed, qemuLag);
     clearInterval(this.#pressing);
+    this.#drivers[Symbol.dispose]();
     await this.#dying;
     let error = this.#failure;
     // Against the guest's will, by quit or signals: QEMU's own status says nothing then.

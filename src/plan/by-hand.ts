@@ -226,6 +226,8 @@ function configurationByHand(plan: Plan, qmpSocket: string): QemuConfiguration {
       terminal === null
         ? configuration.monitors
         : [...configuration.monitors, { chardev: terminal, mode: 'readline' }],
+    // Nobody waits for it to be asked anything.
+    panicAction: null,
     paused: false,
   };
 }

@@ -5,7 +5,7 @@ import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import { shareMemory } from './memory.ts';
 import type { PciLayout } from './pci.ts';
-import type { PlannedAuxiliary, PlannedTreeCopy } from './plan.ts';
+import type { PlannedAuxiliary, PlannedShare, PlannedTreeCopy } from './plan.ts';
 import { type Share, virtiofsdCommand } from './virtiofsd.ts';
 
 /** The tag of the root file system, which the kernel's `root=` names. */
@@ -40,25 +40,32 @@ export function planDirectories(
   const option = first ? bindOption(first) : `--directory=${tree?.path}`;
   const { sharing, daemon } = requireSharing(facts, qemu, option);
   shareMemory(settings, draft);
-  const add = (tag: string, name: string, share: Share): Auxiliary => {
+  const add = (
+    tag: string,
+    name: string,
+    share: Share,
+    { directory, place }: Pick<PlannedShare, 'directory' | 'place'>,
+  ): Auxiliary => {
+    const device = `${tag}-device0`;
     const socket = join(runtimeDirectory, `${tag}.sock`);
     draft.chardevs.push({ id: tag, backend: 'socket', path: socket, server: false });
-    const { port, place } = pci.behindPort();
-    draft.devices.push(port, {
+    const slot = pci.behindPort();
+    draft.devices.push(slot.port, {
       driver: 'vhost-user-fs-pci',
-      id: `${tag}-device0`,
-      ...place,
+      id: device,
+      ...slot.place,
       chardev: tag,
       tag,
       'queue-size': 1024,
     });
     return {
       name,
-      description: `directory ${printable(share.path)}`,
+      description: `directory ${printable(directory)}`,
       ...virtiofsdCommand(sharing, daemon, share),
       workingDirectory: '/',
       socket: { kind: 'listening', path: socket },
       required: true,
+      share: { device, directory, place },
     };
   };
   const auxiliaries: Auxiliary[] = [];
@@ -71,8 +78,7 @@ export function planDirectories(
       option: `--directory=${tree.path}`,
     };
     auxiliaries.push({
-      ...add(rootTag, 'virtiofsd-root', share),
-      description: `directory ${printable(tree.path)}`,
+      ...add(rootTag, 'virtiofsd-root', share, { directory: tree.path, place: null }),
       shutdownTimeout: Math.min(rootlessTimeout, settings.shutdownTimeout ?? Number.POSITIVE_INFINITY),
     });
   }
@@ -81,7 +87,8 @@ export function planDirectories(
     const path = binds[index]?.path ?? bind.source;
     const tag = `mnt${index}`;
     const { readOnly, target } = bind;
-    auxiliaries.push(add(tag, `virtiofsd-${index}`, { path, readOnly, ids: null, option: bindOption(bind) }));
+    const share: Share = { path, readOnly, ids: null, option: bindOption(bind) };
+    auxiliaries.push(add(tag, `virtiofsd-${index}`, share, { directory: path, place: target }));
     draft.guestMounts.push({
       what: tag,
       where: target,

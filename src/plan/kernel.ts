@@ -52,8 +52,16 @@ export function planKernel(
     return null;
   }
   if (facts.tree?.boot) tellTreeKernel(facts.tree.path, facts.tree.boot, draft);
-  const image = draft.procPath({ kind: 'file', path: kernel.path, access: 'read', identity: null });
-  const initrd = planInitrd(facts.initrds, draft);
+  // Whoever owns the tree could lead us, in the meantime, to files of the host.
+  const beneath = facts.tree?.boot ? { beneath: facts.tree.path } : {};
+  const image = draft.procPath({
+    kind: 'file',
+    path: kernel.path,
+    access: 'read',
+    identity: null,
+    ...beneath,
+  });
+  const initrd = planInitrd(facts.initrds, beneath, draft);
   if (kernel.type === 'uki') {
     addStubStrings(commandLine, draft);
     return { image, initrd, commandLine: null };
@@ -76,13 +84,17 @@ function tellTreeKernel(path: string, { source, virtiofs, initrds }: TreeKernel,
   }
 }
 
-function planInitrd(initrds: HostFacts['initrds'], draft: Draft): string | null {
+function planInitrd(
+  initrds: HostFacts['initrds'],
+  beneath: { readonly beneath?: string },
+  draft: Draft,
+): string | null {
   const [first] = initrds;
   if (first === undefined) return null;
   if (initrds.length === 1) {
-    return draft.procPath({ kind: 'file', path: first.path, access: 'read', identity: null });
+    return draft.procPath({ kind: 'file', path: first.path, access: 'read', identity: null, ...beneath });
   }
-  return draft.procPath({ kind: 'concatenation', paths: initrds.map(({ path }) => path) });
+  return draft.procPath({ kind: 'concatenation', paths: initrds.map(({ path }) => path), ...beneath });
 }
 
 function addStubStrings(commandLine: string, draft: Draft): void {

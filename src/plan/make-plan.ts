@@ -142,6 +142,8 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     blockNodes: draft.blockNodes,
     netdevs: draft.netdevs,
     devices: draft.devices,
+    // Only a machine that is still there can be asked why it could not mount a shared root file system.
+    panicAction: facts.tree === null ? null : 'pause',
     paused: true,
     extra: [...settings.qemuArguments, ...facts.extraQemuArguments],
     smbios11Files: told.smbios11Files,

@@ -10,9 +10,11 @@ export type PlannedDescriptor = { readonly target: number } & (
       readonly access: 'read' | 'read-write';
       /** `device:inode` that must be found at the path, or null where any file will do. */
       readonly identity: string | null;
+      /** A directory above it, below which no link may have come since it was found; for reading. */
+      readonly beneath?: string;
     }
   /** Several files one after the other, each padded to 4 bytes, in an anonymous file (initrds). */
-  | { readonly kind: 'concatenation'; readonly paths: readonly string[] }
+  | { readonly kind: 'concatenation'; readonly paths: readonly string[]; readonly beneath?: string }
   /**
    * An anonymous copy of a file, that the guest may write and nobody keeps (transient NVRAM); `ownTemplate` is the template
    * that comes with the firmware, where another one was asked for.
@@ -144,6 +146,16 @@ export interface PlannedSandbox {
   readonly helpers: boolean;
 }
 
+/** A directory of the host that a daemon shows to the guest. */
+export interface PlannedShare {
+  /** Of the device in QEMU by which the guest sees it. */
+  readonly device: string;
+  /** As the user knows it. */
+  readonly directory: string;
+  /** Where the guest is to mount it; null for its root file system. */
+  readonly place: string | null;
+}
+
 /** A daemon beside QEMU: as our child here, as a transient unit where there is a manager. */
 export interface PlannedAuxiliary {
   /** `swtpm`; becomes part of the unit's name. */
@@ -164,6 +176,7 @@ export interface PlannedAuxiliary {
   readonly expendable?: boolean;
   /** Not said: the working directory alone, as root also where others may not look. */
   readonly sandbox?: PlannedSandbox;
+  readonly share?: PlannedShare;
   /** The units that the service manager starts it as; null where it is a child of ours. */
   readonly units: { readonly socket: PlannedUnit | null; readonly service: PlannedUnit } | null;
 }

@@ -4,14 +4,14 @@ import { hostCid } from '../sys/vsock.ts';
 import type { Draft } from './draft.ts';
 import type { PciLayout } from './pci.ts';
 import type { PlannedReadiness } from './plan.ts';
-import { serialBus } from './serial-bus.ts';
+import { serialBus, serialBusId } from './serial-bus.ts';
 import type { PlannedVsock } from './vsock.ts';
 
 /** The virtio-serial port on which a guest tells us how it is; below /dev/virtio-ports in the guest. */
 export const notifyPort = 'org.vmspawn.notify';
 
 /** Milliseconds after which a guest without a word counts as ready: with KVM, and with the slower TCG. */
-const patience = { kvm: 90_000, tcg: 300_000 } as const;
+export const patience = { kvm: 90_000, tcg: 300_000 } as const;
 
 const unit = 'vmspawn-ready.service';
 
@@ -68,7 +68,7 @@ export function planReadiness(
 ): PlannedReadiness {
   const fd = draft.descriptor({ kind: 'socketpair', purpose: 'notify' });
   draft.chardevs.push({ id: 'notify', backend: 'socket', fd });
-  if (!draft.devices.some(({ id }) => id === 'serial0')) draft.devices.push(serialBus(pci));
+  if (!draft.devices.some(({ id }) => id === serialBusId)) draft.devices.push(serialBus(pci));
   draft.devices.push({
     driver: 'virtserialport',
     id: 'notify0',

@@ -94,7 +94,7 @@ const noMapping: Mapping = { daemon: [], unshare: null, helpers: false };
 function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, option }: Share): Mapping {
   if (user === null) {
     if (ids === null || ids.base === 0) return noMapping;
-    if (!daemon.translate) throw noTranslation(daemon, ids, option);
+    if (!daemon.translate) throw noTranslation(daemon, ids, option, user);
     const map = `map:0:${ids.base}:${ids.count}`;
     return { ...noMapping, daemon: [`--translate-uid=${map}`, `--translate-gid=${map}`] };
   }
@@ -120,7 +120,7 @@ function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, opti
       const words = [`--translate-uid=map:0:${user.uid}:1`, `--translate-gid=map:0:${user.gid}:1`];
       return { daemon: [...sandbox, ...words], unshare: null, helpers: false };
     }
-    if (subordinate === null) throw noTranslation(daemon, { base: user.uid, count: 1 }, option);
+    if (subordinate === null) throw noTranslation(daemon, { base: user.uid, count: 1 }, option, user);
     const words = [`--uid-map=:0:${user.uid}:1:`, `--gid-map=:0:${user.gid}:1:`];
     return { daemon: words, unshare: null, helpers: true };
   }
@@ -145,9 +145,9 @@ function rustMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, opti
 function cMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, option }: Share): Mapping {
   if (user === null) {
     if (ids === null || ids.base === 0) return noMapping;
-    throw noTranslation(daemon, ids, option);
+    throw noTranslation(daemon, ids, option, user);
   }
-  if (ids !== null && ids.base !== user.uid) throw noTranslation(daemon, ids, option);
+  if (ids !== null && ids.base !== user.uid) throw noTranslation(daemon, ids, option, user);
   if (!user.namespaces) throw noNamespaces(option);
   const helpers = user.subordinate !== null;
   if (!helpers && user.groups) {
@@ -184,16 +184,23 @@ function contains({ base, count }: IdRange, id: number): boolean {
   return id >= base && id < base + count;
 }
 
-function noTranslation({ binary, version }: VirtiofsdFacts, { base }: IdRange, option: string): HostError {
+function noTranslation(
+  { binary, version }: VirtiofsdFacts,
+  { base }: IdRange,
+  option: string,
+  user: SharingFacts['user'],
+): HostError {
+  // Without translation root alone can act for the guest's users.
+  const without = user === null ? ', or use --private-users=0' : '';
   return new HostError(
     `${option} has files that belong to the users from ${base} on, which ${binary} (${version}) cannot show to the guest as its own`,
-    { hint: 'Install virtiofsd 1.13 or newer (Debian package virtiofsd), or use --private-users=0.' },
+    { hint: `Install virtiofsd 1.13 or newer (Debian package virtiofsd)${without}.` },
   );
 }
 
 function notOurs({ base }: IdRange, option: string): HostError {
   return new HostError(
-    `${option} belongs to user ${base}, who is neither this user nor among its subordinate numbers (subuid(5))`,
+    `${option} cannot be shared with user ${base} as the guest's root, who is neither this user nor among its subordinate numbers (subuid(5))`,
     { hint: 'Start the machine as the owner of the directory, or as root.' },
   );
 }

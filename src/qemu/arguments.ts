@@ -43,6 +43,7 @@ export function renderArguments(configuration: QemuConfiguration): string[] {
     if (kernel.initrd !== null) add('-initrd', kernel.initrd);
     if (kernel.commandLine !== null) add('-append', kernel.commandLine);
   }
+  if (configuration.panicAction !== null) add('-action', list(null, { panic: configuration.panicAction }));
   if (configuration.paused) words.push('-S');
   words.push(...configuration.extra);
 

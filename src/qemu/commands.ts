@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, type QmpGreeting, readVersion } from './messages.ts';
+import { isCount, isObject, type JsonObject, type QmpGreeting, readVersion } from './messages.ts';
 
 /** What a reader gives for a reply that does not have the shape that QAPI promises. */
 export const malformed = Symbol('malformed');
@@ -19,6 +19,14 @@ export interface RunStatus {
   readonly running: boolean;
 }
 
+/** A mapped region of a PCI device with an id. */
+export interface PciRegion {
+  readonly device: string;
+  readonly bar: number;
+  /** In the guest's physical memory, or its I/O ports. */
+  readonly address: number;
+}
+
 export interface AddedDescriptor {
   readonly set: number;
   readonly fd: number;
@@ -37,6 +45,11 @@ export const commands = {
   'query-status': command<None, RunStatus>(readStatus),
   'query-version': command<None, Pick<QmpGreeting, 'version' | 'package'>>(
     (value) => readVersion(value) ?? malformed,
+  ),
+  'query-pci': command<None, readonly PciRegion[]>(readPciBuses),
+  /** The monitor's answer as text. */
+  'human-monitor-command': command<{ readonly 'command-line': string }, string>((value) =>
+    typeof value === 'string' ? value : malformed,
   ),
   /** Only with a descriptor attached. */
   'add-fd': command<{ readonly 'fdset-id'?: number; readonly opaque?: string } | None, AddedDescriptor>(
@@ -73,6 +86,24 @@ function readStatus(value: unknown): RunStatus | typeof malformed {
   if (!isObject(value)) return malformed;
   const { status, running } = value;
   return typeof status === 'string' && typeof running === 'boolean' ? { status, running } : malformed;
+}
+
+/** What is not mapped has the address -1. Devices without an id are the board's own. */
+function readPciBuses(value: unknown): readonly PciRegion[] | typeof malformed {
+  if (!Array.isArray(value)) return malformed;
+  return value.flatMap((bus) => (isObject(bus) ? readPciDevices(bus['devices']) : []));
+}
+
+function readPciDevices(value: unknown): readonly PciRegion[] {
+  if (!Array.isArray(value)) return [];
+  return value
+    .filter(isObject)
+    .flatMap(({ qdev_id: device, regions, pci_bridge: bridge }) => [
+      ...(Array.isArray(regions) ? regions.filter(isObject) : []).flatMap(({ bar, address }) =>
+        typeof device === 'string' && isCount(bar) && isCount(address) ? [{ device, bar, address }] : [],
+      ),
+      ...(isObject(bridge) ? readPciDevices(bridge['devices']) : []),
+    ]);
 }
 
 function readAddedDescriptor(value: unknown): AddedDescriptor | typeof malformed {

@@ -88,6 +88,8 @@ export interface QemuConfiguration {
   readonly blockNodes: readonly BlockNode[];
   readonly netdevs: readonly Netdev[];
   readonly devices: readonly Device[];
+  /** What QEMU does when the guest's kernel says that it has panicked; null leaves it to end by itself. */
+  readonly panicAction: 'pause' | null;
   /** vCPUs wait for `cont`. */
   readonly paused: boolean;
   /** The user's own words, last. */

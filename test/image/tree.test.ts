@@ -91,6 +91,19 @@ test('whether the kernel has virtiofs, as its configuration says', () => {
   assert.equal(boot?.virtiofs, null);
 });
 
+test('without a configuration the lists of modules say it, unless they leave it out', () => {
+  const virtiofs = (list: string, text: string) => {
+    const tree = treeOf({ ...debian, [`usr/lib/modules/6.10.1/${list}`]: text });
+    return inspectTree(tree, { architecture: 'x86_64', findKernel: true, copied: false }).boot?.virtiofs;
+  };
+  assert.equal(virtiofs('modules.builtin', 'kernel/fs/fuse/fuse.ko\nkernel/fs/fuse/virtiofs.ko\n'), 'yes');
+  assert.equal(
+    virtiofs('modules.dep', 'kernel/a.ko:\nkernel/fs/fuse/virtiofs.ko.zst: kernel/fs/fuse/fuse.ko.zst\n'),
+    'module',
+  );
+  assert.equal(virtiofs('modules.dep', 'kernel/a.ko: kernel/fs/fuse/novirtiofs.ko\n'), null);
+});
+
 test('links are followed inside of the tree only', () => {
   const tree = treeOf({ 'boot/vmlinuz-1': 'k', 'usr/lib/modules/1/x': 'x' });
   write(join(directory, 'outside'), 'secret');

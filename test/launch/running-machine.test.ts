@@ -8,6 +8,7 @@ import { GuestWord } from '../../src/launch/guest-word.ts';
 import { RunningMachine } from '../../src/launch/running-machine.ts';
 import type { RunningAuxiliary } from '../../src/manager/manager.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
+import type { Plan, PlannedShare } from '../../src/plan/plan.ts';
 import { Qmp } from '../../src/qemu/qmp.ts';
 import * as hosts from '../plan/hosts.ts';
 
@@ -18,12 +19,21 @@ interface Stage {
   readonly notices: string[];
   /** All that went through QMP before has arrived. */
   arrived(): Promise<unknown>;
+  /** What QEMU says by itself. */
+  event(name: string, data?: object): void;
+  /** What the guest says. */
+  readonly word: GuestWord;
   /** Ends QEMU. */
   exit(status: ExitStatus): void;
 }
 
 /** A machine that runs on a QEMU of the test's own: quit and signals end it, and the power button where `heeds`. */
-async function stage({ terminating = false, heeds = false, daemon }: StageOptions = {}): Promise<Stage> {
+async function stage({
+  terminating = false,
+  heeds = false,
+  daemon,
+  share,
+}: StageOptions = {}): Promise<Stage> {
   const told: string[] = [];
   const notices: string[] = [];
   const [ours, theirs] = duplexPair();
@@ -42,7 +52,7 @@ async function stage({ terminating = false, heeds = false, daemon }: StageOption
       if (line.trim() === '') continue;
       const { execute, id } = JSON.parse(line);
       if (!['cont', 'qmp_capabilities'].includes(execute)) told.push(execute);
-      say({ return: {}, id });
+      say({ return: answers[execute] ?? {}, id });
       if (execute === 'quit') exit({ code: 0, signal: null });
       if (execute === 'system_powerdown' && heeds) {
         event('SHUTDOWN', { guest: true, reason: 'guest-shutdown' });
@@ -65,7 +75,11 @@ async function stage({ terminating = false, heeds = false, daemon }: StageOption
   const qmp = new Qmp(ours);
   say({ QMP: { version: { qemu: { major: 10, minor: 0, micro: 0 }, package: '' }, capabilities: [] } });
   await qmp.negotiate();
-  const plan = makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm');
+  const ordinary = makePlan(hosts.settings({ shutdownTimeout: 60_000 }), hosts.debian12, 'vm');
+  const plan: Plan = {
+    ...ordinary,
+    auxiliaries: ordinary.auxiliaries.map((one) => (share === undefined ? one : { ...one, share })),
+  };
   const word = new GuestWord({ readiness: plan.readiness, notice: () => {}, status: () => {} });
   const machine = new RunningMachine({
     plan,
@@ -82,13 +96,36 @@ async function stage({ terminating = false, heeds = false, daemon }: StageOption
   const arrived = () => qmp.execute('cont');
   await arrived();
   machine.supervise(new DisposalStack());
-  return { machine, told, notices, arrived, exit };
+  return { machine, told, notices, arrived, event, word, exit };
 }
+
+/** Devices without a driver. */
+const answers: Record<string, unknown> = {
+  'query-pci': [
+    {
+      bus: 0,
+      devices: [
+        {
+          qdev_id: 'port0',
+          regions: [{ bar: 0, address: -1 }],
+          pci_bridge: {
+            devices: ['root-device0', 'mnt0-device0'].map((id) => ({
+              qdev_id: id,
+              regions: [{ bar: 4, address: 0x8000 }],
+            })),
+          },
+        },
+      ],
+    },
+  ],
+  'human-monitor-command': '0000000000008014: 0x03\r\n',
+};
 
 interface StageOptions {
   readonly terminating?: boolean;
   readonly heeds?: boolean;
   readonly daemon?: RunningAuxiliary;
+  readonly share?: PlannedShare;
 }
 
 test('a request presses the power button, and the guest that heeds it ends well', async () => {
@@ -162,4 +199,33 @@ test('QEMU that somebody kills: status 1, and nobody is asked for anything', asy
   assert.equal(status, 1);
   assert.match(error?.message ?? '', /QEMU ended with signal SIGKILL/);
   assert.deepEqual(told, []);
+});
+
+test('a panicked guest is asked about its root file system before it is ended', async () => {
+  const share = { device: 'root-device0', directory: '/srv/tree', place: null };
+  const { machine, told, notices, event } = await stage({ share });
+  event('GUEST_PANICKED', { action: 'pause' });
+  const { status, error } = await machine.exited;
+  assert.equal(status, 1);
+  assert.match(error?.message ?? '', /has panicked/);
+  assert.deepEqual(told, ['query-pci', 'human-monitor-command', 'quit']);
+  assert.match(notices.join('\n'), /cannot mount its root file system, \/srv\/tree/);
+});
+
+test('a guest that says that it is ready is asked about what it is to mount, after each start', async () => {
+  const share = { device: 'mnt0-device0', directory: '/srv/data', place: '/data' };
+  const { machine, told, arrived, event, word } = await stage({ share });
+  for (let start = 1; start <= 2; start += 1) {
+    word.receive({ kind: 'ready' });
+    word.receive({ kind: 'ready' });
+    // The first answer brings the second question.
+    await arrived();
+    await arrived();
+    assert.deepEqual(told.slice(-2), ['query-pci', 'human-monitor-command']);
+    assert.equal(told.length, start * 2);
+    event('RESET', { guest: true });
+    await arrived();
+  }
+  machine.end('Termination requested');
+  await machine.exited;
 });

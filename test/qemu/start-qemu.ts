@@ -30,6 +30,7 @@ export function minimal(name: string): QemuConfiguration {
     blockNodes: [],
     netdevs: [],
     devices: [],
+    panicAction: null,
     paused: true,
     extra: [],
     smbios11Files: [],

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { debianTree } from '../guests.ts';
+import { missingDrivers, sayReady, withoutDriver } from '../missing-driver.ts';
 import { smallShell } from '../small-shell.ts';
 import { treeDigest } from '../tree-digest.ts';
 import { directBoot, leftovers, processes, processesIn, Run, scratch, until, vmspawn } from './harness.ts';
@@ -51,6 +52,7 @@ suite('directories', { timeout: 600_000 }, () => {
         ...directBoot('test-binds'),
         `--bind=${escaped(data)}`,
         `--bind-ro=${escaped(fixed)}:/fixed`,
+        `--bind-ro=${escaped(fixed)}:/never-mounted`,
         ...words,
       ],
       daemonScript(
@@ -103,36 +105,95 @@ suite('directories', { timeout: 600_000 }, () => {
       assert.match(await inGuest(`if ${attack}; then echo DONE; fi`), /Read-only file system/, attack);
     }
     assert.equal(treeDigest(fixed), before);
+    // The guest's driver gives one of the two up, then the guest says that it is ready.
+    assert.equal(await inGuest(`umount /b; ${withoutDriver('mnt1')}; ${sayReady}`), '');
+    await until(() => missingDrivers(run.stderr).length > 0);
     run.type('sync; poweroff -f');
     const end = await run.ended;
     assert.equal(end.code, 0, end.stderr);
+    assert.deepEqual(missingDrivers(end.stderr), [`mount ${fixed} of this host at /fixed`]);
     assert.deepEqual(leftovers('test-binds', place.path), []);
   });
 
-  test('a daemon that is killed while the guest uses it takes the machine down, with its name', async () => {
+  test('a kernel without virtiofs that panics: the reason may be its root file system', async () => {
     using place = scratch();
     const { data } = shares(place.path);
+    const tree = join(place.path, 'tree');
+    mkdirSync(tree);
     await using run = new Run([
-      ...directBoot('test-bind-killed'),
-      '--shutdown-timeout=5s',
+      ...directBoot('test-no-driver'),
+      `--directory=${tree}`,
       `--bind=${escaped(data)}:/data`,
+      'initcall_blacklist=virtio_fs_init',
       ...words,
     ]);
     const inGuest = await smallShell(run);
-    assert.equal(await inGuest('mkdir /a; mount -t virtiofs mnt0 /a; cat /a/file'), 'from the host\n');
-    const daemons = processesIn(place.path).filter(isDaemon);
-    assert.ok(daemons.length > 0, 'virtiofsd runs');
-    for (const pid of daemons) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It went with another one.
-      }
-    }
+    assert.match(await inGuest('mkdir /a; mount -t virtiofs root /a'), /No such device/);
+    run.type('echo c > /proc/sysrq-trigger');
     const end = await run.ended;
     assert.equal(end.code, 1);
-    assert.match(end.stderr, /directory .* virtiofsd-0 .*; the machine is shut down/i);
-    assert.deepEqual(leftovers('test-bind-killed', place.path), []);
+    assert.match(end.stderr, /The kernel of the guest has panicked/);
+    assert.deepEqual(missingDrivers(end.stderr), [`mount its root file system, ${tree} of this host`]);
+    assert.deepEqual(leftovers('test-no-driver', place.path), []);
+  });
+
+  for (const when of ['before the guest is up', 'while the guest uses it']) {
+    test(`a daemon that is killed ${when} takes the machine down, with its name`, async () => {
+      using place = scratch();
+      const { data } = shares(place.path);
+      await using run = new Run([
+        ...directBoot('test-bind-killed'),
+        '--shutdown-timeout=5s',
+        `--bind=${escaped(data)}:/data`,
+        ...words,
+      ]);
+      await run.seen(/vmspawn-small: up/);
+      if (when === 'while the guest uses it') {
+        const inGuest = await smallShell(run);
+        assert.equal(await inGuest('mkdir /a; mount -t virtiofs mnt0 /a; cat /a/file'), 'from the host\n');
+      }
+      const daemons = processesIn(place.path).filter(isDaemon);
+      assert.ok(daemons.length > 0, 'virtiofsd runs');
+      for (const pid of daemons) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It went with another one.
+        }
+      }
+      const end = await run.ended;
+      assert.equal(end.code, 1);
+      const sentence = /directory \S.* virtiofsd-0 ended with signal SIGKILL/gi;
+      assert.equal(end.stderr.match(sentence)?.length, 2, end.stderr);
+      assert.match(end.stderr, /; the machine is shut down\./);
+      assert.deepEqual(leftovers('test-bind-killed', place.path), []);
+    });
+  }
+
+  test('a daemon that is killed between its start and the connection of QEMU is the first cause', async () => {
+    using place = scratch();
+    const { data } = shares(place.path);
+    const bin = join(place.path, 'bin');
+    mkdirSync(bin);
+    const daemon = `-o source=${place.path}/`;
+    writeFileSync(
+      join(bin, 'qemu-system-x86_64'),
+      `#!/bin/sh
+       case "$*" in *guest=test-bind-late,*)
+         pgrep -f -- '${daemon}' > '${place.path}/killed'
+         pkill -KILL -f -- '${daemon}'
+         while pgrep -f -- '${daemon}'; do sleep 0.05; done >&2 ;;
+       esac
+       exec /usr/bin/qemu-system-x86_64 "$@"\n`,
+      { mode: 0o755 },
+    );
+    const end = await vmspawn([...directBoot('test-bind-late'), `--bind=${escaped(data)}`], {
+      PATH: `${bin}:${process.env['PATH']}`,
+    });
+    assert.match(readFileSync(join(place.path, 'killed'), 'latin1'), /\d/);
+    assert.equal(end.code, 1);
+    assert.match(end.stderr, /directory \S.* virtiofsd-0 ended with signal SIGKILL/);
+    assert.deepEqual(leftovers('test-bind-late', place.path), []);
   });
 
   test('a daemon that is killed before QEMU uses it is the first cause, and nothing is left', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { missingDrivers, sayReady, withoutDriver } from '../missing-driver.ts';
 import { smallShell } from '../small-shell.ts';
 import { treeDigestCommand } from '../tree-digest.ts';
 import {
@@ -11,7 +12,7 @@ import {
   type User,
   unitProperties,
 } from './machine.ts';
-import { nothingLeft, startMachine } from './remnants.ts';
+import { nothingLeft, startMachine, told } from './remnants.ts';
 import type { Testbed } from './testbed.ts';
 
 /** Without a TPM, and with what makes the guest's console the one that is read. */
@@ -123,9 +124,13 @@ inEveryTestbed((testbed) => {
         assert.equal(state, 'active', service);
         assert.ok((await processesOf(bed, service, as)).some(({ program }) => program === 'virtiofsd'));
       }
+      // The guest's driver gives one of them up, then the guest says that it is ready.
+      assert.equal(await inGuest(`umount /b; ${withoutDriver('mnt1')}; ${sayReady}`), '');
+      await told(run, /no driver for virtiofs/);
       run.type('sync; poweroff -f');
       const end = await run.ended;
       assert.equal(end.status, 0, end.stderr);
+      assert.deepEqual(missingDrivers(end.stderr), [`mount ${home}/fixed of this host at /fixed`]);
       assert.deepEqual(await leftovers(bed, machine, as), []);
       assert.deepEqual(await seenFromOutside(bed, `${home}/t`), before);
     });
@@ -148,16 +153,49 @@ inEveryTestbed((testbed) => {
     await nothingLeft(bed);
   });
 
-  test('a daemon that is killed takes the machine down, with its name', { timeout: 400_000 }, async () => {
+  for (const when of ['before the guest is up', 'while the guest uses it']) {
+    test(`a daemon that is killed ${when} takes the machine down, with its name`, {
+      timeout: 400_000,
+    }, async () => {
+      const bed = testbed();
+      await using run = bed.spawn([
+        ...smallMachine(bed, 'killed', '--tpm=no', '--shutdown-timeout=5s', '--bind=/srv:/data'),
+        ...words,
+      ]);
+      await run.seen(/vmspawn-small: up/);
+      if (when === 'while the guest uses it') {
+        const inGuest = await smallShell(run);
+        await inGuest('mkdir /a; mount -t virtiofs mnt0 /a; ls /a');
+      }
+      await bed.check(['pkill', '-KILL', '-x', 'virtiofsd']);
+      const end = await run.ended;
+      assert.equal(end.status, 1);
+      const sentence =
+        /directory \/srv virtiofsd-0 \(machine-killed-virtiofsd-0\.service\) ended with signal SIGKILL/gi;
+      assert.equal(end.stderr.match(sentence)?.length, 2, end.stderr);
+      assert.match(end.stderr, /; the machine is shut down\./);
+      assert.deepEqual(await leftovers(bed, 'killed'), []);
+      await nothingLeft(bed);
+    });
+  }
+
+  test('a daemon that is killed before it serves QEMU is the first cause', { timeout: 120_000 }, async () => {
     const bed = testbed();
-    const machine = 'killed';
-    await using run = bed.spawn([...smallMachine(bed, machine, ...plain), '--bind=/srv:/data', ...words]);
-    const inGuest = await smallShell(run);
-    await inGuest('mkdir /a; mount -t virtiofs mnt0 /a; ls /a');
-    await bed.check(['pkill', '-KILL', '-x', 'virtiofsd']);
-    const end = await run.ended;
-    assert.equal(end.status, 1);
-    assert.match(end.stderr, /virtiofsd-0 .*; the machine is shut down/);
-    assert.deepEqual(await leftovers(bed, machine), []);
+    // The manager starts it for the connection of QEMU.
+    await bed.check(
+      ['sh', '-euc', 'mkdir /opt/dies; cat > /opt/dies/virtiofsd; chmod 755 /opt/dies/virtiofsd'],
+      {
+        input:
+          '#!/bin/sh\nfor real in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do [ ! -x $real ] || break; done\n' +
+          'case $1 in --version | --help) exec $real "$@" ;; esac\n$real "$@" &\nsleep 0.2; kill -KILL $! $$\n',
+      },
+    );
+    const end = await bed.run([...smallMachine(bed, 'killed', '--tpm=no', '--bind=/srv:/data'), ...words], {
+      environment: { PATH: '/opt/dies:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin' },
+    });
+    assert.equal(end.status, 1, end.stderr);
+    assert.match(end.stderr, /directory \/srv virtiofsd-0 \(\S+\) ended with signal SIGKILL/i);
+    assert.deepEqual(await leftovers(bed, 'killed'), []);
+    await nothingLeft(bed);
   });
 });

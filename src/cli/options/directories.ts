@@ -18,7 +18,7 @@ export const directoryOptions: readonly Option[] = [
     man: [
       "A directory tree that is the guest's root file system, shared with it by virtiofsd: what the guest writes is in the tree at once. An empty value takes an earlier one back. `--image=` cannot be given at the same time.",
       'The kernel is the one of `--linux=`, or else one in the tree. There the boot loader entries below `/efi`, `/boot/efi` and `/boot` are looked at as a boot loader would (Boot Loader Specification): the one that `loader.conf` names, then unified kernel images, then `loader/entries/*.conf` with their options. A tree without entries boots its newest `/boot/vmlinuz-`_VERSION_ or `/usr/lib/modules/`_VERSION_`/vmlinuz` with the initrd of that version; a notice says which one it is. Links are followed as in the guest and never lead out of the tree.',
-      'Unless the words of the kernel command line say `root=`, the guest mounts the tree by `rootfstype=virtiofs root=root rw`; its kernel or initrd must have virtiofs. To run the guest the tree is locked, so that no second machine boots from it at the same time. State of TPM and firmware is kept beside the tree as it is beside an image.',
+      'Unless the words of the kernel command line say `root=`, the guest mounts the tree by `rootfstype=virtiofs root=root rw`; its kernel or initrd must have virtiofs (Linux 5.4 or newer), and a warning tells of one that has not. To run the guest the tree is locked, so that no second machine boots from it at the same time. State of TPM and firmware is kept beside the tree as it is beside an image.',
       '    vmspawn --directory=/var/lib/machines/debian',
     ],
     key: 'Directory',
@@ -47,7 +47,7 @@ export const directoryOptions: readonly Option[] = [
     since: '0.2',
     help: 'Share a directory with the guest; repeatable',
     man: [
-      "A directory of the host that the guest sees and writes to, shared by virtiofsd. _DST_ is its absolute path in the guest, the same path unless given. A colon in a path is written `\\:`. Two directories cannot have the same _DST_. The guest's systemd mounts it, already in the initrd; that needs systemd 254 or newer in the guest. A guest without it mounts the directory by its tag, `mnt0` for the first one and so on: `mount -t virtiofs mnt0 /mnt`. An empty value clears the list, `--bind-ro=` included. The lines for these mounts come after those of a credential `fstab.extra` of your own.",
+      "A directory of the host that the guest sees and writes to, shared by virtiofsd. _DST_ is its absolute path in the guest, the same path unless given. A colon in a path is written `\\:`. Two directories cannot have the same _DST_. The guest's systemd mounts it, already in the initrd; that needs systemd 254 or newer in the guest, and a kernel with virtiofs (Linux 5.4 or newer): a warning tells of a guest that has no driver for it when it is up, or should be. A guest without it mounts the directory by its tag, `mnt0` for the first one and so on: `mount -t virtiofs mnt0 /mnt`. An empty value clears the list, `--bind-ro=` included. The lines for these mounts come after those of a credential `fstab.extra` of your own.",
       'Started by root, the guest acts with the numbers that its users have, so root in the guest can read, change and give away every file in the directory. Started by another user, the guest acts with the rights of that user, who appears as root in there.',
       '    vmspawn --image=debian.raw --bind=/srv/data:/data',
     ],

@@ -1,4 +1,5 @@
 import type { Usable } from '../host/facts.ts';
+import type { Owner } from '../host/state-place.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 
 /** One file of an image: a raw image has one layer, a qcow2 with backing files several, the top one first. */
@@ -10,6 +11,7 @@ export interface ImageLayer {
   readonly type: 'file' | 'block';
   /** `device:inode`, decimal, of the file as it was opened; what is opened for QEMU must be the same file. */
   readonly identity: string;
+  readonly owner: Owner;
   /** Bytes of the file or device. */
   readonly size: number;
   /** Bytes that the guest sees. */
@@ -43,6 +45,7 @@ export interface DirectoryFacts {
   readonly identity: string;
   /** Its owner. */
   readonly uid: number;
+  readonly gid: number;
 }
 
 /** What a directory tree boots with; paths are absolute on the host and lie in the tree, without links. */

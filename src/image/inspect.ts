@@ -71,6 +71,7 @@ function inspectLayer(path: string, format: ImageFormat, what: string, explicit:
       format,
       type: file.type,
       identity: file.identity,
+      owner: file.owner,
       size: file.size,
       virtualSize: header?.virtualSize ?? foreignSize ?? file.size,
       writable: isWritable(path),

@@ -26,7 +26,12 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
     const real = realpathSync.native(path);
     const status = statSync(real, { bigint: true });
     if (!status.isDirectory()) throw new ImageError(`${option}${printable(path)} is no directory`);
-    return { path: real, identity: `${status.dev}:${status.ino}`, uid: Number(status.uid) };
+    return {
+      path: real,
+      identity: `${status.dev}:${status.ino}`,
+      uid: Number(status.uid),
+      gid: Number(status.gid),
+    };
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -48,7 +53,7 @@ export function inspectTree(
   const found = inspectDirectory(path, '--directory=');
   const directory = {
     ...found,
-    copyPlace: copied ? throwAwayPlace(found.path) : null,
+    copyPlace: copied ? throwAwayPlace(found.path, found) : null,
     subvolume: isSubvolume(found),
   };
   if (!findKernel) return { ...directory, boot: null };

@@ -1,4 +1,5 @@
 import type { UnitProperty } from '../dbus/property.ts';
+import type { Owner } from '../host/state-place.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { ConsoleMode, SshKeyType } from '../settings/settings.ts';
 
@@ -102,6 +103,8 @@ export interface PlannedNvram {
   readonly firmware: string;
   /** The template that comes with the firmware, where another one was asked for. */
   readonly ownTemplate?: string;
+  /** Owns the image or the tree; not said: root, or there is none. */
+  readonly holder?: Owner;
 }
 
 export interface PlannedTpmState {
@@ -112,6 +115,8 @@ export interface PlannedTpmState {
   readonly setup: string | null;
   /** The machine cannot run without a TPM. */
   readonly required: boolean;
+  /** As with NVRAM. */
+  readonly holder?: Owner;
 }
 
 /** The copy of a tree that the guest writes to and nobody keeps. */

@@ -1,4 +1,5 @@
 import type { HostFacts } from '../host/facts.ts';
+import type { Owner } from '../host/state-place.ts';
 import type { StatePath } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 
@@ -26,4 +27,10 @@ export function besideImage(
     return null;
   }
   return `${top.path}${suffix}`;
+}
+
+/** Whose image or tree it is, in whose directories its state may lie; nothing where that is root, as everywhere. */
+export function holderOf(facts: Pick<HostFacts, 'image' | 'tree'>): { readonly holder?: Owner } {
+  const owner = facts.tree ?? facts.image?.layers[0].owner;
+  return owner === undefined || owner.uid === 0 ? {} : { holder: { uid: owner.uid, gid: owner.gid } };
 }

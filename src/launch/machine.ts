@@ -33,6 +33,7 @@ import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { sideBySide } from './side-by-side.ts';
 import { checkState } from './state.ts';
+import { Taps } from './taps.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
 
@@ -145,6 +146,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   // Removed after the daemon is gone that serves it.
   const treeCopy = plan.treeCopy === null ? null : stack.use(await ownTreeCopy(plan.treeCopy));
+  const taps = stack.use(new Taps(plan.descriptors));
   stack.use(manager);
   const control = new MachineControl(giveUp);
   manager.onRequest((wish) => {
@@ -171,6 +173,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
       async () => {
         makeState = await checkState(plan, request.notice);
       },
+      () => checkForwarding(plan),
       async (each) => treeCopy?.make(each),
       async (each) => {
         credentials = await prepareCredentials(plan, listener?.address ?? null, each);
@@ -182,7 +185,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   await makeState?.(signal);
   const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
   giveUpIf(signal);
-  const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials };
+  const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials, taps };
   return await enterQemu(parts, stack, request);
 }
 
@@ -203,6 +206,13 @@ async function startAuxiliaries(
     signal,
     (error) => !(error instanceof AuxiliaryError) || error.required,
   );
+}
+
+/** Loaded only where ports are forwarded. */
+async function checkForwarding({ ports }: Plan): Promise<void> {
+  if (ports === undefined) return;
+  const { checkPorts } = await import('./ports.ts');
+  await checkPorts(ports);
 }
 
 /** Loaded only where a copy is wanted. */
@@ -249,15 +259,16 @@ interface Entering {
   readonly word: GuestWord;
   readonly channel: GuestChannel;
   readonly credentials: ReadonlyMap<number, Uint8Array>;
+  readonly taps: Taps;
 }
 
 /** From a complete plan to processors that run: hand-over, QMP, `cont`. */
 async function enterQemu(
-  { plan, child, manager, control, auxiliaries, word, channel, credentials }: Entering,
+  { plan, child, manager, control, auxiliaries, word, channel, credentials, taps }: Entering,
   stack: DisposalStack,
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
-  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials));
+  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials, taps));
   let console: ConsoleHub | null = null;
   try {
     const qmpDescriptor = descriptors.take('qmp');

@@ -170,6 +170,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     growth,
     readiness,
     sshKey,
+    ...(settings.ports.length > 0 ? { ports: settings.ports } : {}),
   };
 }
 

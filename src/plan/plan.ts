@@ -1,7 +1,7 @@
 import type { UnitProperty } from '../dbus/property.ts';
 import type { Owner } from '../host/state-place.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
-import type { ConsoleMode, SshKeyType } from '../settings/settings.ts';
+import type { ConsoleMode, ForwardedPort, SshKeyType } from '../settings/settings.ts';
 
 /** A file that the run opens and hands to QEMU under a descriptor number that the plan chose. */
 export type PlannedDescriptor = { readonly target: number } & (
@@ -278,4 +278,6 @@ export interface Plan {
   readonly growth: { readonly path: string; readonly identity: string; readonly size: number } | null;
   readonly readiness: PlannedReadiness;
   readonly sshKey: PlannedSshKey | null;
+  /** Ports of the host that QEMU will listen on; not said: none. */
+  readonly ports?: readonly ForwardedPort[];
 }

@@ -176,7 +176,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
       () => checkForwarding(plan),
       async (each) => treeCopy?.make(each),
       async (each) => {
-        credentials = await prepareCredentials(plan, listener?.address ?? null, each);
+        credentials = await prepareCredentials(plan, listener?.address ?? null, stack, each);
       },
     ],
     signal,
@@ -232,16 +232,17 @@ async function makeManager(
   return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
 }
 
-/** The SSH key, made, and every credential, read: contents of anonymous files by their numbers. */
+/** The SSH key, made and the stack's, and every credential, read: contents of anonymous files by their numbers. */
 async function prepareCredentials(
   { descriptors, machine, sshKey }: Plan,
   notifyAddress: string | null,
+  stack: DisposalStack,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   let publicKey: string | undefined;
   if (sshKey !== null) {
     const { makeSshKey } = await import('./ssh-key.ts');
-    publicKey = await makeSshKey(sshKey, `vmspawn-${machine}`);
+    ({ publicKey } = stack.use(await makeSshKey(sshKey, `vmspawn-${machine}`)));
   }
   const made = {
     ...(publicKey === undefined ? {} : { 'ssh-public-key': publicKey }),

@@ -69,7 +69,7 @@ export interface PlannedCredential {
   readonly source: CredentialSource;
 }
 
-/** An SSH key pair made for this run: the private half in a file, the public one in a credential. */
+/** An SSH key pair made for this run: the private half in memory behind a link, the public one in a credential. */
 export interface PlannedSshKey {
   readonly type: SshKeyType;
   /** Of the private key. */

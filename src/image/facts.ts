@@ -66,6 +66,8 @@ export interface TreeFacts extends DirectoryFacts {
   readonly boot: TreeKernel | null;
   /** The directory for a throw-away copy; null where none is wanted. */
   readonly copyPlace: Usable<{ readonly directory: string }> | null;
+  /** Version of the systemd in it, e.g. 257; null where none was found. */
+  readonly systemd: number | null;
   /** The root of a btrfs subvolume, of which there can be snapshots. */
   readonly subvolume: boolean;
 }

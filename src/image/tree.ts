@@ -54,6 +54,7 @@ export function inspectTree(
   const directory = {
     ...found,
     copyPlace: copied ? throwAwayPlace(found.path, found) : null,
+    systemd: systemdOf(found.path, architecture),
     subvolume: isSubvolume(found),
   };
   if (!findKernel) return { ...directory, boot: null };
@@ -64,6 +65,15 @@ export function inspectTree(
     });
   }
   return { ...directory, boot };
+}
+
+/** By the library that all of its programs share, which has the version in its name; the newest that lies there. */
+function systemdOf(tree: string, architecture: string): number | null {
+  const versions = ['/usr/lib/systemd', `/usr/lib/${architecture}-linux-gnu/systemd`, '/lib/systemd']
+    .flatMap((directory) => namesInTree(tree, directory))
+    .map((name) => /^libsystemd-shared-(\d+)\b.*\.so$/.exec(name)?.[1])
+    .filter((version) => version !== undefined);
+  return versions.length === 0 ? null : Math.max(...versions.map(Number));
 }
 
 function isSubvolume({ path, identity }: DirectoryFacts): boolean {

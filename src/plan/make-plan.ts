@@ -109,6 +109,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
       tellable,
       system,
       vsock,
+      tree: facts.tree,
     },
     draft,
     pci,

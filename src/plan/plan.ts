@@ -82,6 +82,8 @@ export interface PlannedReadiness {
   readonly guest: boolean;
   /** Milliseconds after which a guest without a word counts as ready all the same; null waits for ever. */
   readonly patience: number | null;
+  /** Milliseconds after which it is said that a guest without a word is waited for; not said: never. */
+  readonly reminder?: number;
   /** How the guest's systemd speaks to us over AF_VSOCK; null where only the serial port is left. */
   readonly vsock:
     | { readonly kind: 'kernel'; readonly cid: number }
@@ -231,9 +233,9 @@ export interface Notice {
   readonly text: string;
   /**
    * What in the machine's life it tells of, for those who read the journal with a program. `shutdown`: the machine was
-   * asked to end, or the request goes one step further.
+   * asked to end, or the request goes one step further. `not-ready`: the guest's word is late, and waited for.
    */
-  readonly event?: 'shutdown' | 'auxiliary-died' | 'guest-panicked';
+  readonly event?: 'shutdown' | 'not-ready' | 'auxiliary-died' | 'guest-panicked';
 }
 
 /**

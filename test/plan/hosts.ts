@@ -250,6 +250,7 @@ export const tree: TreeFacts = {
     virtiofs: 'yes',
   },
   copyPlace: null,
+  systemd: 257,
   subvolume: false,
 };
 

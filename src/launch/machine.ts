@@ -17,6 +17,7 @@ import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { PipeStream } from '../sys/pipe-stream.ts';
+import { startAuxiliaries } from './auxiliaries.ts';
 import { readCredentials } from './credentials.ts';
 import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
 import { openDescriptors } from './descriptors.ts';
@@ -174,7 +175,6 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
         makeState = await checkState(plan, request.notice);
       },
       () => checkForwarding(plan),
-      async (each) => treeCopy?.make(each),
       async (each) => {
         credentials = await prepareCredentials(plan, listener?.address ?? null, stack, each);
       },
@@ -183,29 +183,10 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   );
   // After all that can be refused: what is made here stays.
   await makeState?.(signal);
-  const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
+  const auxiliaries = await startAuxiliaries(plan.auxiliaries, treeCopy, manager, stack, signal);
   giveUpIf(signal);
   const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials, taps };
   return await enterQemu(parts, stack, request);
-}
-
-/**
- * All daemons side by side; each one that was started belongs to the stack, also when another one fails. One that the
- * machine can do without ends no other, so that a failure of one that it cannot do without is the one that is thrown.
- */
-async function startAuxiliaries(
-  { auxiliaries }: Plan,
-  manager: Manager,
-  stack: DisposalStack,
-  signal: AbortSignal,
-): Promise<RunningAuxiliary[]> {
-  return await sideBySide(
-    auxiliaries.map(
-      (auxiliary) => async (each: AbortSignal) => stack.use(await manager.startAuxiliary(auxiliary, each)),
-    ),
-    signal,
-    (error) => !(error instanceof AuxiliaryError) || error.required,
-  );
 }
 
 /** Loaded only where ports are forwarded. */

@@ -14,7 +14,7 @@ export interface NvramState {
   readonly firmware: string;
   /** The template that the firmware comes with, where another one was asked for. */
   readonly ownTemplate?: string;
-  /** Owns the machine's image or tree; not said: root, or there is none. */
+  /** Decides besides root what the machine's image or tree is (host/state-place.ts); not said: nobody. */
   readonly holder?: Owner;
 }
 

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { printable } from '../errors.ts';
 
@@ -21,8 +21,8 @@ export interface UnsafeDirectory {
 
 /**
  * Why kept state (absolute path, there or not) is not safe where it is, as a sentence part, or null: somebody else could
- * put something else into its place. `holder` owns the machine's image or tree: where we are root they decide anyway what
- * runs in the guest, and may have its state in their directories. Throws what lstat does.
+ * put something else into its place. `holder` holds the machine's image or tree (`holderOf`): where we are root they decide
+ * anyway what runs in the guest, and may have its state in their directories. Throws what lstat does.
  */
 export function unsafePlace(path: string, holder: Owner | null): string | null {
   const unsafe = unsafeDirectory(dirname(path), holder);
@@ -54,6 +54,17 @@ export function unsafeDirectory(path: string, holder: Owner | null): UnsafeDirec
     }
   }
   return null;
+}
+
+/**
+ * Who besides root decides what an image or tree (absolute path) is: its owner, or, where that is root, the owner of the nearest
+ * directory above it that is not root's, who can put another one there. Root where there is none. Throws what stat does.
+ */
+export function holderOf(path: string): Owner {
+  for (let at = realpathSync.native(path); ; at = dirname(at)) {
+    const { uid, gid } = statSync(at);
+    if (uid !== 0 || at === '/') return { uid, gid };
+  }
 }
 
 /** Everything that the kernel passes on the way to `path`, which it can reach: directories and links. */

@@ -17,7 +17,7 @@ export function liesInMemory(directory: string): boolean {
 
 /**
  * Where a throw-away copy of a directory (absolute path, without links) can lie: beside it, else in /var/tmp; never in
- * itself, in memory, or where others than `holder`, its owner, may put something else into its place.
+ * itself, in memory, or where others than `holder` (state-place.ts) may put something else into its place.
  */
 export function throwAwayPlace(path: string, holder: Owner): Usable<{ readonly directory: string }> {
   const reasons: string[] = [];

@@ -11,7 +11,8 @@ export interface ImageLayer {
   readonly type: 'file' | 'block';
   /** `device:inode`, decimal, of the file as it was opened; what is opened for QEMU must be the same file. */
   readonly identity: string;
-  readonly owner: Owner;
+  /** Who besides root decides what the file is. */
+  readonly holder: Owner;
   /** Bytes of the file or device. */
   readonly size: number;
   /** Bytes that the guest sees. */
@@ -45,7 +46,6 @@ export interface DirectoryFacts {
   readonly identity: string;
   /** Its owner. */
   readonly uid: number;
-  readonly gid: number;
 }
 
 /** What a directory tree boots with; paths are absolute on the host and lie in the tree, without links. */
@@ -66,6 +66,8 @@ export interface TreeFacts extends DirectoryFacts {
   readonly boot: TreeKernel | null;
   /** The directory for a throw-away copy; null where none is wanted. */
   readonly copyPlace: Usable<{ readonly directory: string }> | null;
+  /** Who besides root decides what the tree is. */
+  readonly holder: Owner;
   /** Version of the systemd in it, e.g. 257; null where none was found. */
   readonly systemd: number | null;
   /** The root of a btrfs subvolume, of which there can be snapshots. */

@@ -1,6 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
-import type { Owner } from '../host/state-place.ts';
 import { blockDeviceSize } from '../sys/block.ts';
 
 /** A file or block device that was opened for reading, with what its descriptor says about it. */
@@ -8,7 +7,6 @@ export interface OpenedFile extends Disposable {
   readonly type: 'file' | 'block';
   /** `device:inode`, decimal. */
   readonly identity: string;
-  readonly owner: Owner;
   /** Bytes; never 0. */
   readonly size: number;
   /** `length` bytes from `offset` on, fewer where the file ends before. */
@@ -55,7 +53,6 @@ export function openFile(
     return {
       type,
       identity: `${status.dev}:${status.ino}`,
-      owner: { uid: Number(status.uid), gid: Number(status.gid) },
       size,
       read: (offset, length) => readAt(fd, subject, offset, length),
       [Symbol.dispose]: () => closeSync(fd),

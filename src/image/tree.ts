@@ -1,5 +1,6 @@
 import { realpathSync, statfsSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
+import { holderOf } from '../host/state-place.ts';
 import { throwAwayPlace } from '../host/throw-away-place.ts';
 import { matchesGlob } from '../settings/glob.ts';
 import { btrfsMagic, subvolumeInode } from '../sys/btrfs.ts';
@@ -30,7 +31,6 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
       path: real,
       identity: `${status.dev}:${status.ino}`,
       uid: Number(status.uid),
-      gid: Number(status.gid),
     };
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
@@ -51,9 +51,11 @@ export function inspectTree(
   { architecture, findKernel, copied }: { architecture: string; findKernel: boolean; copied: boolean },
 ): TreeFacts {
   const found = inspectDirectory(path, '--directory=');
+  const holder = holderOf(found.path);
   const directory = {
     ...found,
-    copyPlace: copied ? throwAwayPlace(found.path, found) : null,
+    holder,
+    copyPlace: copied ? throwAwayPlace(found.path, holder) : null,
     systemd: systemdOf(found.path, architecture),
     subvolume: isSubvolume(found),
   };

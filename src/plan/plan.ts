@@ -105,7 +105,7 @@ export interface PlannedNvram {
   readonly firmware: string;
   /** The template that comes with the firmware, where another one was asked for. */
   readonly ownTemplate?: string;
-  /** Owns the image or the tree; not said: root, or there is none. */
+  /** Decides besides root what the image or tree is (host/state-place.ts); not said: nobody. */
   readonly holder?: Owner;
 }
 

@@ -29,8 +29,8 @@ export function besideImage(
   return `${top.path}${suffix}`;
 }
 
-/** Whose image or tree it is, in whose directories its state may lie; nothing where that is root, as everywhere. */
-export function holderOf(facts: Pick<HostFacts, 'image' | 'tree'>): { readonly holder?: Owner } {
-  const owner = facts.tree ?? facts.image?.layers[0].owner;
-  return owner === undefined || owner.uid === 0 ? {} : { holder: { uid: owner.uid, gid: owner.gid } };
+/** Who besides root may have the machine's state in their directories; nothing where nobody may, as mostly. */
+export function stateHolder(facts: Pick<HostFacts, 'image' | 'tree'>): { readonly holder?: Owner } {
+  const holder = facts.tree?.holder ?? facts.image?.layers[0].holder;
+  return holder === undefined || holder.uid === 0 ? {} : { holder };
 }

@@ -4,8 +4,8 @@ import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync } from 'node:f
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
-import { type Owner, unsafeDirectory, unsafePlace } from '../../src/host/state-place.ts';
-import { temporaryDirectory } from '../temporary.ts';
+import { holderOf, type Owner, unsafeDirectory, unsafePlace } from '../../src/host/state-place.ts';
+import { temporaryDirectory, write } from '../temporary.ts';
 
 const [user, other] = [1234, 1235];
 
@@ -76,6 +76,21 @@ test('root believes the owner of the image and their own group, but nobody else 
   assert.equal(as(other, () => unsafeDirectory(place, holder))?.path, outer);
   chownSync(inner, user, other);
   assert.equal(unsafeDirectory(place, holder)?.path, inner);
+});
+
+test('who holds an image is its owner, or of root’s whoever has the directory above', () => {
+  const { outer, inner, place } = nested();
+  const image = write(join(place, 'disk.raw'));
+  assert.deepEqual(holderOf(image), { uid: 0, gid: 0 });
+  chownSync(outer, user, other);
+  assert.deepEqual(holderOf(image), { uid: user, gid: other });
+  symlinkSync(image, join(outer, '..', 'link'));
+  assert.deepEqual(holderOf(join(outer, '..', 'link')), { uid: user, gid: other });
+  assert.equal(unsafePlace(`${image}.tpmstate`, holderOf(image)), null);
+  chownSync(image, other, user);
+  assert.deepEqual(holderOf(image), { uid: other, gid: user });
+  chownSync(inner, other, user);
+  assert.equal(unsafeDirectory(place, holderOf(image))?.path, outer);
 });
 
 test('links are followed step by step: each one and where it lies must be ours', () => {

@@ -94,7 +94,7 @@ test('what the user names stays within the words and comments of the script', ()
     {
       ...forky,
       tree: { ...copiedTree, path },
-      binds: [{ path, identity: '1:2', uid: 0, gid: 0 }],
+      binds: [{ path, identity: '1:2', uid: 0 }],
       sharing: { virtiofsd: daemonC, unshare: '/usr/bin/unshare', user: null },
       loadedCredentials: [{ name: 'load', kind: 'file', path, size: 1 }],
     },

@@ -14,7 +14,7 @@ export function layer(change: Partial<ImageLayer> = {}): ImageLayer {
     format: 'raw',
     type: 'file',
     identity: '65024:4711',
-    owner: { uid: 0, gid: 0 },
+    holder: { uid: 0, gid: 0 },
     size: 3 * 1024 ** 3,
     virtualSize: 3 * 1024 ** 3,
     writable: true,
@@ -234,14 +234,13 @@ export const kernel = {
   other: { path: '/boot/vmlinux', type: 'other', size: 50_000_000 },
 } as const;
 
-export const directory: DirectoryFacts = { path: '/srv/data', identity: '65024:5', uid: 0, gid: 0 };
+export const directory: DirectoryFacts = { path: '/srv/data', identity: '65024:5', uid: 0 };
 
 /** A tree as mmdebstrap makes it: a kernel and no boot loader. */
 export const tree: TreeFacts = {
   path: '/var/lib/machines/debian',
   identity: '65024:6',
   uid: 0,
-  gid: 0,
   boot: {
     kernel: '/var/lib/machines/debian/boot/vmlinuz-6.12',
     initrds: ['/var/lib/machines/debian/boot/initrd.img-6.12'],
@@ -250,6 +249,7 @@ export const tree: TreeFacts = {
     virtiofs: 'yes',
   },
   copyPlace: null,
+  holder: { uid: 0, gid: 0 },
   systemd: 257,
   subvolume: false,
 };

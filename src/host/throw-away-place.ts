@@ -35,7 +35,7 @@ function obstacleOf(directory: string, path: string, holder: Owner): string | nu
     accessSync(directory, constants.W_OK | constants.X_OK);
     if (liesInMemory(directory)) return 'lies in memory';
     const unsafe = unsafeDirectory(directory, holder);
-    return unsafe === null ? null : `is not safe, for ${printable(unsafe.path)} ${unsafe.reason}`;
+    return unsafe === null ? null : `is not safe: ${printable(unsafe.path)} is a place that ${unsafe.reason}`;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return code === 'EROFS' || code === 'EACCES' ? 'cannot be written to' : `cannot be used (${code})`;

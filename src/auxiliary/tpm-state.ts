@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { exitInWords, startEarlyChild } from '../child/early-child.ts';
 import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
 import { programEnvironment } from '../host/identity.ts';
-import { unsafePlace, unsafeState } from '../host/state-place.ts';
+import { type Owner, unsafePlace, unsafeState } from '../host/state-place.ts';
 import type { PlannedTpmState } from '../plan/plan.ts';
 import { swtpmSetupWords, unfinishedState } from './swtpm-setup.ts';
 
@@ -58,14 +58,15 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
 }
 
 /**
- * What is at the place of persistent state; makes nothing. Throws FileError for what is no directory of ours or root's, and
- * for one that holds something else.
+ * What is at the place of persistent state; makes nothing. Throws FileError for what is no directory of ours or root's, lies
+ * where others can exchange it, or holds something else.
  */
 export async function checkTpmState({
   directory: path,
-}: Pick<PlannedTpmState, 'directory'>): Promise<'missing' | 'empty' | 'used'> {
+  holder,
+}: Pick<PlannedTpmState, 'directory' | 'holder'>): Promise<'missing' | 'empty' | 'used'> {
   let found: Stats;
-  const place = unsafePlaceOf(path);
+  const place = unsafePlaceOf(path, holder ?? null);
   if (place !== null) throw unsafeError(path, place);
   try {
     found = await lstat(path);
@@ -91,9 +92,9 @@ function unsafeError(path: string, reason: string): FileError {
   return new FileError(`TPM state ${path} ${reason}`, { hint: 'Name another place with --tpm-state=PATH.' });
 }
 
-function unsafePlaceOf(path: string): string | null {
+function unsafePlaceOf(path: string, holder: Owner | null): string | null {
   try {
-    return unsafePlace(path);
+    return unsafePlace(path, holder);
   } catch (error) {
     throw new FileError(`TPM state ${path} cannot be made`, {
       cause: error,

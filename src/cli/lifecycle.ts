@@ -21,6 +21,11 @@ export const lifecycle = {
     means:
       'The machine could not be started, or has ended in another way than it should. The message says why; `EXIT_STATUS=` is the exit status of `vmspawn`.',
   },
+  'not-ready': {
+    id: '7645a0c2855d42a8871385ed6110f514',
+    means:
+      'With `--notify-ready=yes`, the guest has not said in good time that it is ready. It is waited for.',
+  },
   'auxiliary-died': {
     id: '34d45d0070cc4416bd144131b107a598',
     means: 'A daemon that the machine needs, such as `swtpm`, is gone; the machine is shut down.',

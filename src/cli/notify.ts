@@ -60,6 +60,11 @@ export class ManagerNotifier implements Disposable {
     this.#send([`STATUS=Guest: ${oneLine(text)}`]);
   }
 
+  /** The guest's word that it is ready is late; `text` says so, unless the guest has said what it does. */
+  waiting(text: string): void {
+    if (!this.#stopping && !this.#said) this.#send([`STATUS=${oneLine(text)}`]);
+  }
+
   /** The event loop and QEMU's both go round. */
   watchdog(): void {
     this.#send(['WATCHDOG=1']);

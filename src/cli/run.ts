@@ -40,6 +40,7 @@ export async function run(
   let asked = false;
   const notice = (one: Notice): void => {
     if (one.event === 'shutdown') notifier.stopping(one.text, settings.shutdownTimeout);
+    if (one.event === 'not-ready') notifier.waiting(one.text);
     messages.notice(one);
   };
   const onSignal = (signal: NodeJS.Signals, way: SignalWay): void => {

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, FirmwareError, printable } from '../errors.ts';
-import { unsafePlace, unsafeState } from '../host/state-place.ts';
+import { type Owner, unsafePlace, unsafeState } from '../host/state-place.ts';
 import { codeOf } from '../sys/error-code.ts';
 import { getAttribute, setAttribute } from '../sys/xattr.ts';
 import { parseVariableStore, sameLayout, type VariableStore, variableStoreBytes } from './variable-store.ts';
@@ -15,6 +15,8 @@ export interface NvramState {
   readonly firmware: string;
   /** The template that the firmware comes with, where another one was asked for. */
   readonly ownTemplate?: string;
+  /** Decides besides root what the machine's image or tree is (host/state-place.ts); not said: nobody. */
+  readonly holder?: Owner;
 }
 
 /** Extended attribute of a state with the path of the firmware that it was made for. */
@@ -25,6 +27,7 @@ const templateSizeLimit = 64 * 1024 * 1024;
 const copyChunk = 1024 * 1024;
 const otherFirmware =
   'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.';
+const anotherPlace = 'Name another file with --efi-nvram-state=.';
 const notThere = 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.';
 const anotherTemplate = 'Name another file with --efi-nvram-template=.';
 const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
@@ -39,7 +42,7 @@ export async function prepareNvram(state: NvramState): Promise<'created' | 'exis
   return await withTemplate(state, async (source) => {
     if ((await look(state, source)) === 'existing') return 'existing';
     if ((await create(state.path, source, state.firmware)) === 'created') return 'created';
-    await checkState(state.path, state.template, source);
+    await checkState(state, source);
     return 'existing';
   });
 }
@@ -57,16 +60,15 @@ export async function checkTemplate(state: Pick<NvramState, 'template' | 'ownTem
   await withTemplate(state, async () => {});
 }
 
-async function look({ path, template }: NvramState, source: FileHandle): Promise<'missing' | 'existing'> {
-  if (await exists(path)) {
-    await checkState(path, template, source);
-    return 'existing';
-  }
-  const place = unsafePlaceOf(path);
+async function look(state: NvramState, source: FileHandle): Promise<'missing' | 'existing'> {
+  const { path } = state;
+  const place = unsafePlaceOf(state);
   if (place !== null) {
-    throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: elsewhere });
+    throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: anotherPlace });
   }
-  return 'missing';
+  if (!(await exists(path))) return 'missing';
+  await checkState(state, source);
+  return 'existing';
 }
 
 async function withTemplate<Result>(
@@ -142,7 +144,7 @@ async function exists(path: string): Promise<boolean> {
  * A state file lies beside an image, where others may have put something: it must be a file of ours (or root's) that
  * has no other name, is not reached through a link, is nobody else's to write, and is laid out like the template.
  */
-async function checkState(path: string, template: string, source: FileHandle): Promise<void> {
+async function checkState({ path, template }: NvramState, source: FileHandle): Promise<void> {
   const refuse = (reason: string, hint: string, cause?: unknown): never => {
     throw new FirmwareError(`The NVRAM state ${printable(path)} ${reason}`, {
       hint,
@@ -160,7 +162,7 @@ async function checkState(path: string, template: string, source: FileHandle): P
   try {
     const status = await file.stat();
     if (!status.isFile()) refuse('is no regular file', elsewhere);
-    const unsafe = unsafeState(status) ?? unsafePlaceOf(path);
+    const unsafe = unsafeState(status);
     if (unsafe !== null) refuse(unsafe, elsewhere);
     if (status.nlink > 1) refuse('has a second name (hard link), that would be changed with it', elsewhere);
     const [wanted, found] = [await flashSize(source), await flashSize(file)];
@@ -241,9 +243,9 @@ export async function firmwareOf(path: string): Promise<string | null> {
   }
 }
 
-function unsafePlaceOf(path: string): string | null {
+function unsafePlaceOf({ path, holder }: NvramState): string | null {
   try {
-    return unsafePlace(path);
+    return unsafePlace(path, holder ?? null);
   } catch (cause) {
     throw new FileError(`The NVRAM state ${printable(path)} cannot be made`, { cause, hint: notThere });
   }

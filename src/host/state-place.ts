@@ -1,17 +1,98 @@
-import { type Stats, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { printable } from '../errors.ts';
 
 const [groupWrites, othersWrite, sticky] = [0o020, 0o002, 0o1000];
 
+/** What the kernel shows for users that have no number in this user namespace (user_namespaces(7)). */
+const overflowUser = 65534;
+
+/** Who a file or directory belongs to. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A directory that others than we decide about, with the reason: `/srv`, `everybody may write to`. */
+export interface UnsafeDirectory {
+  readonly path: string;
+  readonly reason: string;
+}
+
 /**
- * Why kept state (absolute path, there or not) is not safe where it is, as a sentence part, or null: in a directory where
- * everybody may put something else into its place. The sticky bit, as /tmp has it, prevents that. Throws what stat does.
+ * Why kept state (absolute path, there or not) is not safe where it is, as a sentence part, or null: somebody else could
+ * put something else into its place. `holder` holds the machine's image or tree (`holderOf`): where we are root they decide
+ * anyway what runs in the guest, and may have its state in their directories. Throws what lstat does.
  */
-export function unsafePlace(path: string): string | null {
-  const directory = dirname(path);
-  const { mode } = statSync(directory);
-  if ((mode & othersWrite) === 0 || (mode & sticky) !== 0) return null;
-  return `lies in ${directory}, which everybody may write to`;
+export function unsafePlace(path: string, holder: Owner | null): string | null {
+  const unsafe = unsafeDirectory(dirname(path), holder);
+  return unsafe === null ? null : `lies in ${printable(unsafe.path)}, which ${unsafe.reason}`;
+}
+
+/**
+ * The first directory or link on the way from / to a directory (absolute path) by which somebody else decides where that leads
+ * or what lies in it, or null. Belonging to us or root is not enough: others must not write to it either, unless the
+ * sticky bit keeps them from what is not theirs, as in /tmp. A group of our own may. Throws what lstat does.
+ */
+export function unsafeDirectory(path: string, holder: Owner | null): UnsafeDirectory | null {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  const theirs = uid === 0 ? holder : null;
+  const users = [0, uid, theirs?.uid];
+  const groups = [0, gid, theirs?.gid];
+  // Throws for a loop of links.
+  realpathSync.native(path);
+  for (const passed of way(path)) {
+    const { status } = passed;
+    if (!users.includes(status.uid) && !isForeign(status.uid)) {
+      const ours = uid === 0 ? 'not to root' : `neither to us (${uid}) nor to root`;
+      return { path: passed.path, reason: `belongs to the user ${status.uid}, ${ours}` };
+    }
+    if (status.isSymbolicLink() || (status.mode & sticky) !== 0) continue;
+    if ((status.mode & othersWrite) !== 0) return { path: passed.path, reason: 'everybody may write to' };
+    if ((status.mode & groupWrites) !== 0 && !groups.includes(status.gid)) {
+      return { path: passed.path, reason: `the group ${status.gid} may write to` };
+    }
+  }
+  return null;
+}
+
+/**
+ * Who besides root decides what an image or tree (absolute path) is: its owner, or, where that is root, the owner of the nearest
+ * directory above it that is not root's, who can put another one there. Root where there is none. Throws what stat does.
+ */
+export function holderOf(path: string): Owner {
+  for (let at = realpathSync.native(path); ; at = dirname(at)) {
+    const { uid, gid } = statSync(at);
+    if (uid !== 0 || at === '/') return { uid, gid };
+  }
+}
+
+/** Everything that the kernel passes on the way to `path`, which it can reach: directories and links. */
+function* way(path: string): Generator<{ readonly path: string; readonly status: Stats }> {
+  yield { path: '/', status: lstatSync('/') };
+  const todo = path.split('/').reverse();
+  let at = '/';
+  for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
+    if (part === '..') at = dirname(at);
+    if (part === '' || part === '.' || part === '..') continue;
+    const next = join(at, part);
+    const status = lstatSync(next);
+    yield { path: next, status };
+    if (status.isSymbolicLink()) {
+      const target = readlinkSync(next);
+      if (target.startsWith('/')) at = '/';
+      todo.push(...target.split('/').reverse());
+    } else at = next;
+  }
+}
+
+/**
+ * Somebody outside of our user namespace. Mostly that is the host's root, to whom belongs what a container without
+ * privileges is put into, / too; who else it may be cannot be told.
+ */
+function isForeign(uid: number): boolean {
+  if (uid !== overflowUser) return false;
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
 }
 
 /** Why the file or directory that holds kept state (from lstat) cannot be believed, as a sentence part, or null. */

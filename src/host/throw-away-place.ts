@@ -2,7 +2,7 @@ import { accessSync, constants, statfsSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { printable } from '../errors.ts';
 import type { Usable } from './facts.ts';
-import { unsafePlace } from './state-place.ts';
+import { type Owner, unsafeDirectory } from './state-place.ts';
 
 /** For what is large and not kept, and no place is better (file-hierarchy(7)). */
 const temporary = '/var/tmp';
@@ -17,25 +17,25 @@ export function liesInMemory(directory: string): boolean {
 
 /**
  * Where a throw-away copy of a directory (absolute path, without links) can lie: beside it, else in /var/tmp; never in
- * itself, in memory, or where everybody may put something else into its place.
+ * itself, in memory, or where others than `holder` (state-place.ts) may put something else into its place.
  */
-export function throwAwayPlace(path: string): Usable<{ readonly directory: string }> {
+export function throwAwayPlace(path: string, holder: Owner): Usable<{ readonly directory: string }> {
   const reasons: string[] = [];
   for (const directory of [dirname(path), temporary]) {
-    const obstacle = obstacleOf(directory, path);
+    const obstacle = obstacleOf(directory, path, holder);
     if (obstacle === null) return { usable: true, directory };
     reasons.push(`${printable(directory)} ${obstacle}`);
   }
   return { usable: false, reason: reasons.join('; ') };
 }
 
-function obstacleOf(directory: string, path: string): string | null {
+function obstacleOf(directory: string, path: string, holder: Owner): string | null {
   if (`${directory}${sep}`.startsWith(path === sep ? sep : `${path}${sep}`)) return 'lies in itself';
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
     if (liesInMemory(directory)) return 'lies in memory';
-    const unsafe = unsafePlace(`${directory}/x`);
-    return unsafe === null ? null : 'can be written to by everybody';
+    const unsafe = unsafeDirectory(directory, holder);
+    return unsafe === null ? null : `is not safe: ${printable(unsafe.path)} is a place that ${unsafe.reason}`;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return code === 'EROFS' || code === 'EACCES' ? 'cannot be written to' : `cannot be used (${code})`;

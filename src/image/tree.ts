@@ -1,5 +1,6 @@
 import { realpathSync, statfsSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
+import { holderOf } from '../host/state-place.ts';
 import { throwAwayPlace } from '../host/throw-away-place.ts';
 import { matchesGlob } from '../settings/glob.ts';
 import { btrfsMagic, subvolumeInode } from '../sys/btrfs.ts';
@@ -26,7 +27,11 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
     const real = realpathSync.native(path);
     const status = statSync(real, { bigint: true });
     if (!status.isDirectory()) throw new ImageError(`${option}${printable(path)} is no directory`);
-    return { path: real, identity: `${status.dev}:${status.ino}`, uid: Number(status.uid) };
+    return {
+      path: real,
+      identity: `${status.dev}:${status.ino}`,
+      uid: Number(status.uid),
+    };
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -46,9 +51,12 @@ export function inspectTree(
   { architecture, findKernel, copied }: { architecture: string; findKernel: boolean; copied: boolean },
 ): TreeFacts {
   const found = inspectDirectory(path, '--directory=');
+  const holder = holderOf(found.path);
   const directory = {
     ...found,
-    copyPlace: copied ? throwAwayPlace(found.path) : null,
+    holder,
+    copyPlace: copied ? throwAwayPlace(found.path, holder) : null,
+    systemd: systemdOf(found.path, architecture),
     subvolume: isSubvolume(found),
   };
   if (!findKernel) return { ...directory, boot: null };
@@ -59,6 +67,15 @@ export function inspectTree(
     });
   }
   return { ...directory, boot };
+}
+
+/** By the library that all of its programs share, which has the version in its name; the newest that lies there. */
+function systemdOf(tree: string, architecture: string): number | null {
+  const versions = ['/usr/lib/systemd', `/usr/lib/${architecture}-linux-gnu/systemd`, '/lib/systemd']
+    .flatMap((directory) => namesInTree(tree, directory))
+    .map((name) => /^libsystemd-shared-(\d+)\b.*\.so$/.exec(name)?.[1])
+    .filter((version) => version !== undefined);
+  return versions.length === 0 ? null : Math.max(...versions.map(Number));
 }
 
 function isSubvolume({ path, identity }: DirectoryFacts): boolean {

@@ -6,9 +6,9 @@ import { SystemCallError } from '../sys/koffi.ts';
 import { createMemfd, sealMemfd } from '../sys/memfd.ts';
 import { openBeneath } from '../sys/open-beneath.ts';
 import { socketpair } from '../sys/socketpair.ts';
-import { openTap } from '../sys/tap.ts';
 import { claimGuestCid } from '../sys/vsock.ts';
 import { openOverlay } from './overlay.ts';
+import type { Taps } from './taps.ts';
 
 /** Initrds that are put together must each start at a multiple of 4 bytes (the kernel's initramfs buffer format). */
 const initrdAlignment = 4;
@@ -34,11 +34,12 @@ export interface OpenedDescriptors extends AsyncDisposable {
 /**
  * Opens everything that the plan hands to QEMU. All of it is opened before QEMU starts, by us, so that nothing can be
  * exchanged in between: a file whose device and inode are not those that were inspected is refused. `contents` are those
- * of the anonymous files, by their numbers (credentials.ts). Throws ImageError or FileError naming the file.
+ * of the anonymous files, by their numbers (credentials.ts); `taps` are open by then. Throws ImageError or FileError naming the file.
  */
 export function openDescriptors(
   planned: readonly PlannedDescriptor[],
   contents: ReadonlyMap<number, Uint8Array>,
+  taps: Pick<Taps, 'take'>,
 ): OpenedDescriptors {
   const passed: { target: number; fd: number }[] = [];
   const ours = new Map<Purpose, number>();
@@ -65,7 +66,7 @@ export function openDescriptors(
           passed.push({ target: descriptor.target, fd: keep(openOverlay(descriptor)) });
           break;
         case 'tap':
-          passed.push({ target: descriptor.target, fd: keep(tap(descriptor.interface)) });
+          passed.push({ target: descriptor.target, fd: keep(taps.take(descriptor.target)) });
           break;
         case 'vsock':
           passed.push({ target: descriptor.target, fd: keep(openVsock(descriptor)) });
@@ -149,31 +150,6 @@ function openInTree(tree: string, path: string): number {
       });
     }
     throw new FileError(`${printable(path)} cannot be opened`, { cause: error });
-  }
-}
-
-function tap(name: string): number {
-  try {
-    return openTap(name);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EPERM' || code === 'EACCES') {
-      throw new HostError(
-        `The network interface ${name} cannot be made without the capability CAP_NET_ADMIN`,
-        {
-          hint: `Let root make it for this user (ip tuntap add ${name} mode tap user USER), or use --network-user-mode.`,
-        },
-      );
-    }
-    if (code === 'EBUSY') {
-      throw new HostError(`The network interface ${name} is in use by another program`, {
-        hint: 'Give the machine another name with --machine=NAME.',
-      });
-    }
-    throw new HostError(`The network interface ${name} cannot be made`, {
-      cause: error,
-      ...(code === 'ENOENT' || code === 'ENODEV' ? { hint: 'The kernel module tun is missing.' } : {}),
-    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { QemuError } from '../errors.ts';
 import type { Notice, PlannedReadiness } from '../plan/plan.ts';
+import { readySince } from '../plan/readiness.ts';
 import type { GuestMessage } from './notify-reader.ts';
 
 /** Milliseconds between two statuses that are passed on: a guest can send them without end. */
@@ -48,16 +49,15 @@ export class GuestWord implements Disposable {
 
   /** The processors run: from now on the guest has time to say something. */
   started(): void {
-    const { guest, patience } = this.#options.readiness;
+    const { guest, patience, reminder } = this.#options.readiness;
+    const time = patience ?? reminder;
     if (!guest) this.#becomeReady();
-    else if (patience !== null && !this.#settled) {
+    else if (time !== undefined && !this.#settled) {
       this.#patience = setTimeout(() => {
-        this.#options.notice({
-          level: 'notice',
-          text: `The guest has not said within ${patience / 1000} s that it is ready; it counts as ready now (see --notify-ready=).`,
-        });
-        this.#becomeReady();
-      }, patience);
+        const late = `The guest has not said within ${time / 1000} s that it is ready`;
+        this.#options.notice(patience === null ? waitedFor(late) : countsAsReady(late));
+        if (patience !== null) this.#becomeReady();
+      }, time);
       // What keeps a program going is the machine.
       this.#patience.unref();
     }
@@ -102,4 +102,13 @@ export class GuestWord implements Disposable {
     }, statusInterval);
     this.#interval.unref();
   }
+}
+
+function countsAsReady(late: string): Notice {
+  return { level: 'notice', text: `${late}; it counts as ready now (see --notify-ready=).` };
+}
+
+function waitedFor(late: string): Notice {
+  const text = `${late}; it is waited for (${readySince}; without --notify-ready=yes nobody waits for ever).`;
+  return { level: 'warning', text, event: 'not-ready' };
 }

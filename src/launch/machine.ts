@@ -17,6 +17,7 @@ import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
 import { DescriptorStream } from '../sys/descriptor-stream.ts';
 import { PipeStream } from '../sys/pipe-stream.ts';
+import { startAuxiliaries } from './auxiliaries.ts';
 import { readCredentials } from './credentials.ts';
 import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
 import { openDescriptors } from './descriptors.ts';
@@ -33,6 +34,7 @@ import { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { sideBySide } from './side-by-side.ts';
 import { checkState } from './state.ts';
+import { Taps } from './taps.ts';
 import type { TreeCopy } from './tree-copy.ts';
 import { WindowSizePort } from './window-size.ts';
 
@@ -145,6 +147,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   // Removed after the daemon is gone that serves it.
   const treeCopy = plan.treeCopy === null ? null : stack.use(await ownTreeCopy(plan.treeCopy));
+  const taps = stack.use(new Taps(plan.descriptors));
   stack.use(manager);
   const control = new MachineControl(giveUp);
   manager.onRequest((wish) => {
@@ -171,38 +174,26 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
       async () => {
         makeState = await checkState(plan, request.notice);
       },
-      async (each) => treeCopy?.make(each),
+      () => checkForwarding(plan),
       async (each) => {
-        credentials = await prepareCredentials(plan, listener?.address ?? null, each);
+        credentials = await prepareCredentials(plan, listener?.address ?? null, stack, each);
       },
     ],
     signal,
   );
   // After all that can be refused: what is made here stays.
   await makeState?.(signal);
-  const auxiliaries = await startAuxiliaries(plan, manager, stack, signal);
+  const auxiliaries = await startAuxiliaries(plan.auxiliaries, treeCopy, manager, stack, signal);
   giveUpIf(signal);
-  const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials };
+  const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials, taps };
   return await enterQemu(parts, stack, request);
 }
 
-/**
- * All daemons side by side; each one that was started belongs to the stack, also when another one fails. One that the
- * machine can do without ends no other, so that a failure of one that it cannot do without is the one that is thrown.
- */
-async function startAuxiliaries(
-  { auxiliaries }: Plan,
-  manager: Manager,
-  stack: DisposalStack,
-  signal: AbortSignal,
-): Promise<RunningAuxiliary[]> {
-  return await sideBySide(
-    auxiliaries.map(
-      (auxiliary) => async (each: AbortSignal) => stack.use(await manager.startAuxiliary(auxiliary, each)),
-    ),
-    signal,
-    (error) => !(error instanceof AuxiliaryError) || error.required,
-  );
+/** Loaded only where ports are forwarded. */
+async function checkForwarding({ ports }: Plan): Promise<void> {
+  if (ports === undefined) return;
+  const { checkPorts } = await import('./ports.ts');
+  await checkPorts(ports);
 }
 
 /** Loaded only where a copy is wanted. */
@@ -222,16 +213,17 @@ async function makeManager(
   return new UnitManager({ machine: plan.machine, plan: plan.manager, connections, environment, notice });
 }
 
-/** The SSH key, made, and every credential, read: contents of anonymous files by their numbers. */
+/** The SSH key, made and the stack's, and every credential, read: contents of anonymous files by their numbers. */
 async function prepareCredentials(
   { descriptors, machine, sshKey }: Plan,
   notifyAddress: string | null,
+  stack: DisposalStack,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   let publicKey: string | undefined;
   if (sshKey !== null) {
     const { makeSshKey } = await import('./ssh-key.ts');
-    publicKey = await makeSshKey(sshKey, `vmspawn-${machine}`);
+    ({ publicKey } = stack.use(await makeSshKey(sshKey, `vmspawn-${machine}`)));
   }
   const made = {
     ...(publicKey === undefined ? {} : { 'ssh-public-key': publicKey }),
@@ -249,15 +241,16 @@ interface Entering {
   readonly word: GuestWord;
   readonly channel: GuestChannel;
   readonly credentials: ReadonlyMap<number, Uint8Array>;
+  readonly taps: Taps;
 }
 
 /** From a complete plan to processors that run: hand-over, QMP, `cont`. */
 async function enterQemu(
-  { plan, child, manager, control, auxiliaries, word, channel, credentials }: Entering,
+  { plan, child, manager, control, auxiliaries, word, channel, credentials, taps }: Entering,
   stack: DisposalStack,
   { environment, signal, notice }: StartRequest,
 ): Promise<RunningMachine> {
-  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials));
+  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials, taps));
   let console: ConsoleHub | null = null;
   try {
     const qmpDescriptor = descriptors.take('qmp');

@@ -1,27 +1,56 @@
 import { generateKeyPair, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { FileError } from '../errors.ts';
 import type { PlannedSshKey } from '../plan/plan.ts';
 import type { SshKeyType } from '../settings/settings.ts';
+import { createMemfd, sealMemfd } from '../sys/memfd.ts';
 
 /** Bits of an RSA key, ssh-keygen's default too. */
 const rsaBits = 3072;
 
 const generate = promisify(generateKeyPair);
 
+/** A key pair; disposal takes the private half away. */
+export interface SshKey extends Disposable {
+  /** A line for authorized_keys. */
+  readonly publicKey: string;
+}
+
 /**
- * Makes a key pair: the private half into its file, with mode 0600, the public one as a line for authorized_keys.
- * `comment` ends both. Throws FileError.
+ * Makes a key pair, of which the private half can be read at `path`, with mode 0600, until it is disposed of or this process
+ * ends, however it does: it lies in memory, and the path is a link to it. ssh(1) looks at what it has opened, so that this is as good
+ * as a file. `comment` ends both halves. Throws FileError.
  */
-export async function makeSshKey({ type, path }: PlannedSshKey, comment: string): Promise<string> {
+export async function makeSshKey({ type, path }: PlannedSshKey, comment: string): Promise<SshKey> {
   const { privateKey, publicKey } = await sshKeyPair(type, comment);
+  let fd: number | null = null;
+  const close = (): void => {
+    if (fd !== null) closeSync(fd);
+    fd = null;
+  };
   try {
-    writeFileSync(path, privateKey, { mode: 0o600, flag: 'wx' });
+    if (linksAreOpen()) {
+      fd = createMemfd('vmspawn:ssh-key', Buffer.from(privateKey));
+      fchmodSync(fd, 0o600);
+      sealMemfd(fd);
+      symlinkSync(`/proc/${process.pid}/fd/${fd}`, path);
+    } else writeFileSync(path, privateKey, { mode: 0o600, flag: 'wx' });
   } catch (error) {
+    close();
     throw new FileError(`The SSH key ${path} cannot be written`, { cause: error });
   }
-  return publicKey;
+  return { publicKey, [Symbol.dispose]: close };
+}
+
+/**
+ * Whether other processes of this user may open what our links in /proc lead to (ptrace(2), PTRACE_MODE_READ_FSCREDS): they
+ * need all capabilities that we have. Root's have; those of a user who was given some for us alone, as by a service with
+ * AmbientCapabilities=, have not, so that ssh(1) needs a file.
+ */
+function linksAreOpen(): boolean {
+  if (process.geteuid?.() === 0) return true;
+  return /^CapPrm:\s*0+$/m.test(readFileSync('/proc/self/status', 'latin1'));
 }
 
 /** A new pair in OpenSSH's own formats (PROTOCOL.key; RFC 4253, 5656, 8709 for the public half), each with a newline. */

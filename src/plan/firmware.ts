@@ -6,7 +6,7 @@ import type { HostFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PlannedNvram } from './plan.ts';
-import { besideImage } from './state.ts';
+import { besideImage, stateHolder } from './state.ts';
 
 export interface ChosenFirmware {
   readonly kind: 'uefi' | 'bios' | 'none';
@@ -178,7 +178,11 @@ function planUefi(
   );
   draft.machineProperties['pflash1'] = 'variables';
   if (state === null) return { kind: 'uefi', bios: null, nvram: null };
-  return { kind: 'uefi', bios: null, nvram: { path: state, template, firmware, ...replaced } };
+  return {
+    kind: 'uefi',
+    bios: null,
+    nvram: { path: state, template, firmware, ...replaced, ...stateHolder(facts) },
+  };
 }
 
 function addFlash(

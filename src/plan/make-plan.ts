@@ -109,6 +109,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
       tellable,
       system,
       vsock,
+      tree: facts.tree,
     },
     draft,
     pci,
@@ -172,6 +173,7 @@ export function makePlan(settings: Settings, facts: HostFacts, machine: string):
     growth,
     readiness,
     sshKey,
+    ...(settings.ports.length > 0 ? { ports: settings.ports } : {}),
   };
 }
 

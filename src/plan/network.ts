@@ -93,6 +93,7 @@ function checkPorts({ ports, network }: Settings): void {
   }
 }
 
-function portInWords({ protocol, address, host, guest }: ForwardedPort): string {
+/** As --port= is given, with all its parts. */
+export function portInWords({ protocol, address, host, guest }: ForwardedPort): string {
   return `${address}:${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
 }

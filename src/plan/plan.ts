@@ -1,6 +1,7 @@
 import type { UnitProperty } from '../dbus/property.ts';
+import type { Owner } from '../host/state-place.ts';
 import type { QemuConfiguration } from '../qemu/configuration.ts';
-import type { ConsoleMode, SshKeyType } from '../settings/settings.ts';
+import type { ConsoleMode, ForwardedPort, SshKeyType } from '../settings/settings.ts';
 
 /** A file that the run opens and hands to QEMU under a descriptor number that the plan chose. */
 export type PlannedDescriptor = { readonly target: number } & (
@@ -70,7 +71,7 @@ export interface PlannedCredential {
   readonly source: CredentialSource;
 }
 
-/** An SSH key pair made for this run: the private half in a file, the public one in a credential. */
+/** An SSH key pair made for this run: the private half in memory behind a link, the public one in a credential. */
 export interface PlannedSshKey {
   readonly type: SshKeyType;
   /** Of the private key. */
@@ -83,6 +84,8 @@ export interface PlannedReadiness {
   readonly guest: boolean;
   /** Milliseconds after which a guest without a word counts as ready all the same; null waits for ever. */
   readonly patience: number | null;
+  /** Milliseconds after which it is said that a guest without a word is waited for; not said: never. */
+  readonly reminder?: number;
   /** How the guest's systemd speaks to us over AF_VSOCK; null where only the serial port is left. */
   readonly vsock:
     | { readonly kind: 'kernel'; readonly cid: number }
@@ -104,6 +107,8 @@ export interface PlannedNvram {
   readonly firmware: string;
   /** The template that comes with the firmware, where another one was asked for. */
   readonly ownTemplate?: string;
+  /** Decides besides root what the image or tree is (host/state-place.ts); not said: nobody. */
+  readonly holder?: Owner;
 }
 
 export interface PlannedTpmState {
@@ -114,6 +119,8 @@ export interface PlannedTpmState {
   readonly setup: string | null;
   /** The machine cannot run without a TPM. */
   readonly required: boolean;
+  /** As with NVRAM. */
+  readonly holder?: Owner;
 }
 
 /** The copy of a tree that the guest writes to and nobody keeps. */
@@ -239,9 +246,9 @@ export interface Notice {
   readonly text: string;
   /**
    * What in the machine's life it tells of, for those who read the journal with a program. `shutdown`: the machine was
-   * asked to end, or the request goes one step further.
+   * asked to end, or the request goes one step further. `not-ready`: the guest's word is late, and waited for.
    */
-  readonly event?: 'shutdown' | 'auxiliary-died' | 'guest-panicked';
+  readonly event?: 'shutdown' | 'not-ready' | 'auxiliary-died' | 'guest-panicked';
 }
 
 /**
@@ -286,4 +293,6 @@ export interface Plan {
   readonly growth: { readonly path: string; readonly identity: string; readonly size: number } | null;
   readonly readiness: PlannedReadiness;
   readonly sshKey: PlannedSshKey | null;
+  /** Ports of the host that QEMU will listen on; not said: none. */
+  readonly ports?: readonly ForwardedPort[];
 }

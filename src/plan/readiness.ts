@@ -1,4 +1,5 @@
 import { HostError } from '../errors.ts';
+import type { TreeFacts } from '../image/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import { hostCid } from '../sys/vsock.ts';
 import type { Draft } from './draft.ts';
@@ -14,6 +15,12 @@ export const notifyPort = 'org.vmspawn.notify';
 export const patience = { kvm: 90_000, tcg: 300_000 } as const;
 
 const unit = 'vmspawn-ready.service';
+
+/** The first versions of systemd that take units in credentials, and the address of vmm.notify_socket as it is given here. */
+const since = { port: 256, vsock: 254 } as const;
+
+/** Which guests say that they are ready, as a sentence part. */
+export const readySince = `systemd tells its host from version ${since.port} on, by a vsock device from ${since.vsock} on`;
 
 /**
  * A shell command for a unit that writes `line` to the port. By the kernel's name for it, because udev may not have made
@@ -55,14 +62,16 @@ export interface ReadinessInput {
   /** There is a root file system for the guest, and not just an initrd. */
   readonly system: boolean;
   readonly vsock: PlannedVsock | null;
+  /** The guest's tree, whose systemd is known. */
+  readonly tree: Pick<TreeFacts, 'path' | 'systemd'> | null;
 }
 
 /**
  * The ways for the guest's word: over AF_VSOCK where the machine has a vsock device, and always a serial port with a
- * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest.
+ * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest, or understood by it.
  */
 export function planReadiness(
-  { settings, accelerator, tellable, system, vsock }: ReadinessInput,
+  { settings, accelerator, tellable, system, vsock, tree }: ReadinessInput,
   draft: Draft,
   pci: PciLayout,
 ): PlannedReadiness {
@@ -76,13 +85,14 @@ export function planReadiness(
     chardev: 'notify',
     name: notifyPort,
   });
+  let heardByVsock = false;
   if (tellable) {
     draft.credential({ name: `systemd.extra-unit.${unit}`, source: { kind: 'text', text: unitText } });
     draft.addToCredential('systemd.unit-dropin.multi-user.target', {
       kind: 'text',
       text: `[Unit]\nWants=${unit}\n`,
     });
-    if (vsock !== null) tellAddress(vsock, draft);
+    if (vsock !== null) heardByVsock = tellAddress(vsock, draft);
   }
   if (settings.notifyReady === true && !tellable) {
     throw new HostError(
@@ -95,21 +105,43 @@ export function planReadiness(
       'Nobody can tell this guest to say when it is ready: the machine counts as ready as soon as it runs (see --notify-ready=).',
     );
   }
-  const guest = settings.notifyReady === 'auto' ? tellable && system : settings.notifyReady;
+  const mute = tellable && tree !== null && isMute(tree, heardByVsock);
+  if (mute && settings.notifyReady === true) throw muteError(tree, heardByVsock);
+  if (mute && settings.notifyReady === 'auto') {
+    draft.notice(
+      `systemd ${tree.systemd} in ${tree.path} does not tell its host that it is ready: the machine counts as ready as soon as it runs (see --notify-ready=).`,
+    );
+  }
+  const guest = settings.notifyReady === 'auto' ? tellable && system && !mute : settings.notifyReady;
   return {
     guest,
     patience: guest && settings.notifyReady === 'auto' ? patience[accelerator] : null,
+    ...(settings.notifyReady === true ? { reminder: patience[accelerator] } : {}),
     vsock: tellable ? heardBy(vsock) : null,
   };
 }
 
-function tellAddress(vsock: PlannedVsock, draft: Draft): void {
+/** A systemd that is too old for both ways. Where none was found, who can tell what the tree starts. */
+function isMute({ systemd }: Pick<TreeFacts, 'systemd'>, vsock: boolean): boolean {
+  return systemd !== null && systemd < (vsock ? since.vsock : since.port);
+}
+
+function muteError({ path, systemd }: Pick<TreeFacts, 'path' | 'systemd'>, vsock: boolean): HostError {
+  const newer = isMute({ systemd }, true) || vsock ? '' : ', or use --vsock=yes';
+  return new HostError(
+    `--notify-ready=yes cannot be met with --directory=${path}: ${readySince}, and this is ${systemd}`,
+    { hint: `Leave the option out${newer}.` },
+  );
+}
+
+/** False where the user's own credential of that name takes the guest's word elsewhere. */
+function tellAddress(vsock: PlannedVsock, draft: Draft): boolean {
   const name = 'vmm.notify_socket';
   if (draft.hasCredential(name)) {
     draft.notice(
-      `The guest's systemd reports to the address in your credential ${name}; here it is heard on the serial port alone, which takes systemd 256 or newer there.`,
+      `The guest's systemd reports to the address in your credential ${name}; here it is heard on the serial port alone, which takes systemd ${since.port} or newer there.`,
     );
-    return;
+    return false;
   }
   draft.credential({
     name,
@@ -118,6 +150,7 @@ function tellAddress(vsock: PlannedVsock, draft: Draft): void {
         ? { kind: 'made', what: 'notify-address' }
         : { kind: 'text', text: guestAddress(vsock.notify.port) },
   });
+  return true;
 }
 
 /** What the guest's systemd is given as the address of its host's port. */

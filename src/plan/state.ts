@@ -1,4 +1,5 @@
 import type { HostFacts } from '../host/facts.ts';
+import type { Owner } from '../host/state-place.ts';
 import type { StatePath } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 
@@ -26,4 +27,10 @@ export function besideImage(
     return null;
   }
   return `${top.path}${suffix}`;
+}
+
+/** Who besides root may have the machine's state in their directories; nothing where nobody may, as mostly. */
+export function stateHolder(facts: Pick<HostFacts, 'image' | 'tree'>): { readonly holder?: Owner } {
+  const holder = facts.tree?.holder ?? facts.image?.layers[0].holder;
+  return holder === undefined || holder.uid === 0 ? {} : { holder };
 }

@@ -69,9 +69,15 @@ test('a guest that may take its time gets it from the manager; one that must say
     const texts = manager.texts();
     assert.equal(texts.filter((text) => text.startsWith('EXTEND_TIMEOUT_USEC=')).length, asked);
     assert.ok(texts.includes('STATUS=The machine web is booting.\nX_VMSPAWN_LEADER_PID=42'));
+    notifier.waiting('Nothing was said.');
     notifier.guestStatus('Startup finished\nREADY=1');
+    notifier.waiting('Nothing was said.');
     notifier.ready(machine);
-    assert.deepEqual(manager.texts(), ['STATUS=Guest: Startup finished READY=1', 'READY=1']);
+    assert.deepEqual(manager.texts(), [
+      'STATUS=Nothing was said.',
+      'STATUS=Guest: Startup finished READY=1',
+      'READY=1',
+    ]);
     context.mock.timers.tick(60_000);
     assert.deepEqual(manager.texts(), []);
   }

@@ -142,3 +142,20 @@ test('what cannot be booted or shared is refused with the option', () => {
     message: /does not exist$/,
   });
 });
+
+test('the version of systemd is that of its library, the newest of several, wherever it lies', () => {
+  const version = (files: Record<string, string>) =>
+    inspectTree(treeOf(files), { architecture: 'x86_64', findKernel: false, copied: false }).systemd;
+  assert.equal(version(debian), null);
+  assert.equal(version({ 'usr/lib/systemd/libsystemd-shared-252.so': 'x' }), 252);
+  assert.equal(version({ 'usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-257.so': 'x' }), 257);
+  assert.equal(version({ 'lib/systemd/libsystemd-shared-247.so': 'x' }), 247);
+  const several = {
+    'usr/lib/systemd/libsystemd-shared-99.so': 'x',
+    'usr/lib/systemd/libsystemd-shared-257.9-1.so': 'x',
+    'usr/lib/systemd/libsystemd-shared-256~rc3-1.fc41.so': 'x',
+    'usr/lib/systemd/libsystemd-core-300.so': 'x',
+    'usr/lib/systemd/libsystemd-shared-301.so.debug': 'x',
+  };
+  assert.equal(version(several), 257);
+});

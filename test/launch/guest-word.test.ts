@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { QemuError } from '../../src/errors.ts';
 import { GuestWord } from '../../src/launch/guest-word.ts';
 
-function make(guest: boolean, patience: number | null = null) {
+function make(guest: boolean, patience: number | null = null, reminder?: number) {
   const notices: string[] = [];
   const statuses: string[] = [];
   const word = new GuestWord({
-    readiness: { guest, patience, vsock: null },
-    notice: ({ text }) => notices.push(text),
+    readiness: { guest, patience, vsock: null, ...(reminder === undefined ? {} : { reminder }) },
+    notice: ({ text, event }) => notices.push(event === undefined ? text : `${event}: ${text}`),
     status: (text) => statuses.push(text),
   });
   let ready = false;
@@ -57,6 +57,25 @@ test('a guest that says nothing counts as ready after its time, which is said on
   assert.match(notices[0] ?? '', /has not said within 90 s/);
 });
 
+test('a guest that must say it is waited for, which is said once and after the same time', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { word, notices, isReady } = make(true, null, 300_000);
+  using _word = word;
+  word.started();
+  context.mock.timers.tick(299_999);
+  assert.deepEqual(notices, []);
+  context.mock.timers.tick(1);
+  context.mock.timers.tick(9_000_000);
+  assert.equal(await isReady(), false);
+  assert.equal(notices.length, 1);
+  assert.match(
+    notices[0] ?? '',
+    /^not-ready: The guest has not said within 300 s that it is ready; it is waited for \(systemd .* 256 on, by a vsock device from 254 on; without --notify-ready=yes nobody waits for ever\)\.$/,
+  );
+  word.receive({ kind: 'ready' });
+  assert.equal(await isReady(), true);
+});
+
 test('a guest that has spoken in time is not complained of', (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { word, notices } = make(true, 90_000);
@@ -65,6 +84,12 @@ test('a guest that has spoken in time is not complained of', (context) => {
   word.started();
   context.mock.timers.tick(900_000);
   assert.deepEqual(notices, []);
+  const late = make(true, null, 90_000);
+  using _late = late.word;
+  late.word.started();
+  late.word.receive({ kind: 'ready' });
+  context.mock.timers.tick(900_000);
+  assert.deepEqual(late.notices, []);
 });
 
 test('a machine that ends before it was ready says so to whoever waits', async () => {

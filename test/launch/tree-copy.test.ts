@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { throwAwayPlace } from '../../src/host/throw-away-place.ts';
+import { throwAwayPlace as placeOf } from '../../src/host/throw-away-place.ts';
 import { inspectTree } from '../../src/image/tree.ts';
 import { TreeCopy } from '../../src/launch/tree-copy.ts';
 import { Draft } from '../../src/plan/draft.ts';
@@ -197,6 +197,7 @@ test('a tree that is not the one that was looked at is not copied', async () => 
 
 test('the place of a copy is never memory, the tree itself or anybody’s', () => {
   const base = join(directory, 'place');
+  const throwAwayPlace = (path: string) => placeOf(path, { uid: 0, gid: 0 });
   mkdirSync(join(base, 'tree'), { recursive: true });
   assert.deepEqual(throwAwayPlace(join(base, 'tree')), { usable: true, directory: base });
   execFileSync('chmod', ['0777', base]);

@@ -586,6 +586,14 @@ const cases: { readonly [name: string]: Case } = {
     host: debian12,
     settings: { smbios11: Array.from({ length: 254 }, (_, index) => `string ${index}`) },
   },
+  'notify-ready-yes-old-tree': sharing(hosts.daemonRust, null, { notifyReady: true }, oldTree(255)),
+  'notify-ready-auto-old-tree': sharing(hosts.daemonRust, null, {}, oldTree(255)),
+  'notify-ready-yes-old-tree-vsock': withVsock(
+    sharing(hosts.daemonRust, null, { notifyReady: true }, oldTree(254)),
+  ),
+  'notify-ready-yes-oldest-tree-vsock': withVsock(
+    sharing(hosts.daemonRust, null, { notifyReady: true }, oldTree(253)),
+  ),
   'notify-ready-auto-kvm': { host: withKvm, settings: { notifyReady: 'auto' } },
   'notify-ready-yes-bios-aarch64': {
     host: arm,
@@ -685,6 +693,16 @@ function qemuOf(host: HostFacts): HostFacts['qemu'] & { usable: true } {
 }
 
 /** A host that shares: the tree, when there is one, or the directories of the settings. */
+/** With a systemd of that version in it. */
+function oldTree(systemd: number): HostFacts['tree'] {
+  return { ...hosts.tree, systemd };
+}
+
+function withVsock(one: Case): Case {
+  const vsock = { usable: true, device: '/dev/vhost-vsock', taken: [] } as const;
+  return { ...one, host: { ...one.host, vsock } };
+}
+
 function sharing(
   virtiofsd: NonNullable<HostFacts['sharing']>['virtiofsd'],
   user: NonNullable<HostFacts['sharing']>['user'],

@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
+import { openTap } from '../../src/sys/tap.ts';
 import { smallGuest } from '../guests.ts';
-import { type End, leftovers, program, Run, scratch, vmspawn } from './harness.ts';
+import { directBoot, type End, leftovers, program, Run, scratch, vmspawn } from './harness.ts';
 
 const kernel = () => smallGuest().kernel;
 
@@ -103,6 +116,32 @@ for (const limit of ['-n 16', '-n 20', '-n 40', '-Hn 255']) {
     assert.deepEqual(leftovers('few'), []);
   });
 }
+
+test('a port or a TAP interface that somebody has is named before the image is enlarged', async () => {
+  using directory = scratch();
+  const image = join(directory.path, 'disk.raw');
+  writeFileSync(image, Buffer.alloc(1024 * 1024));
+  const words = [...directBoot('taken'), `--image=${image}`, '--grow-image=2M', '--quiet'];
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const holder = openTap('vt-taken');
+  try {
+    refused(
+      await vmspawn([...words, '--network-user-mode', `--port=${port}:22`]),
+      new RegExp(
+        `--port=127\\.0\\.0\\.1:${port}:22 cannot be had: port ${port} of 127\\.0\\.0\\.1 is in use\\.`,
+      ),
+    );
+    refused(await vmspawn([...words, '--network-tap']), /--network-tap: .* vt-taken is in use by another/);
+  } finally {
+    closeSync(holder);
+    server.close();
+  }
+  assert.equal(statSync(image).size, 1024 * 1024);
+  assert.deepEqual(readdirSync(directory.path), ['disk.raw']);
+  assert.deepEqual(leftovers('taken'), []);
+});
 
 test('a QEMU that dies at once is quoted', async () => {
   const end = await vmspawn([

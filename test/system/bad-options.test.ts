@@ -27,7 +27,8 @@ function furnished(): string {
   writeFileSync(at('text'), 'text\n');
   writeFileSync(at('packed'), Buffer.from('\xfd7zXZ\0', 'latin1'));
   writeFileSync(at('foreign.vars'), 'x');
-  for (const directory of ['dir', 'foreign', 'open', 'loose', 'full']) mkdirSync(at(directory));
+  for (const directory of ['dir', 'foreign', 'open', 'open/closed', 'loose', 'full'])
+    mkdirSync(at(directory));
   writeFileSync(at('full/letter'), 'of somebody');
   for (const name of ['foreign', 'foreign.vars']) chownSync(at(name), 65534, 65534);
   chmodSync(at('open'), 0o777);
@@ -219,6 +220,10 @@ const cases: { readonly [option: string]: readonly Case[] } = {
       [...tpm, '--tpm-state=@/open/tpm'],
       /^TPM state @\/open\/tpm lies in @\/open, which everybody may write/,
     ],
+    [
+      [...tpm, '--tpm-state=@/open/closed/tpm'],
+      /^TPM state @\/open\/closed\/tpm lies in @\/open, which everybody may write to\. Name .*--tpm-state=PATH/,
+    ],
     [[...tpm, '--tpm-state=@/full'], /^TPM state @\/full holds other files than those of a TPM/],
     [[...tpm, '--tpm-state=/'], /^TPM state \/ holds other files than those of a TPM/],
     [[...tpm, '--tpm-state=@/nothing/tpm'], /^TPM state @\/nothing\/tpm cannot be made: ENOENT/],
@@ -233,7 +238,10 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     [[...uefi, '--efi-nvram-state=@/dir'], /^The NVRAM state @\/dir is no regular file/],
     [[...uefi, '--efi-nvram-state=@/fifo'], /^The NVRAM state @\/fifo is no regular file/],
     [[...uefi, '--efi-nvram-state=@/foreign.vars'], /^The NVRAM state .* belongs to the user 65534/],
-    [[...uefi, '--efi-nvram-state=@/open/vars'], /lies in @\/open, which everybody may write to/],
+    [
+      [...uefi, '--efi-nvram-state=@/open/closed/vars'],
+      /lies in @\/open, which everybody may write to\. Name another file with --efi-nvram-state=\.$/,
+    ],
     [[...uefi, '--efi-nvram-state=@/text'], /^The NVRAM state @\/text is for a flash of 5 bytes/],
     [
       [...uefi, '--efi-nvram-state=@/nothing/vars'],

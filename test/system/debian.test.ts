@@ -36,15 +36,17 @@ async function logInByNetwork(run: Run, directory: string): Promise<string> {
   const [, line = '', key = ''] = /^.*Log in by network with: (ssh -i (\S+) .*)$/m.exec(run.stderr) ?? [];
   assert.match(key, /^\/run\/vmspawn\/debian-uefi\/ed25519$/, run.stderr);
   const others = sshKeyTypes.filter((type) => type !== 'ed25519');
-  const authorized = await Promise.all(
+  const keys = await Promise.all(
     others.map((type) => makeSshKey({ type, path: join(directory, type) }, 'other')),
   );
+  const authorized = keys.map(({ publicKey }) => publicKey).join('');
   const add = `cat >> .ssh/authorized_keys; hostname; exit 7`;
-  assert.equal(await sh(`printf '${authorized.join('')}' | ${line} '${add}'`), 'debian\n');
+  assert.equal(await sh(`printf '${authorized}' | ${line} '${add}'`), 'debian\n');
   for (const type of others) {
     const other = line.replace(key, join(directory, type));
     assert.equal(await sh(`${other} 'echo $((40+2)); exit 7'`), '42\n');
   }
+  for (const one of keys) one[Symbol.dispose]();
   return line;
 }
 

@@ -214,6 +214,34 @@ suite('directories', { timeout: 600_000 }, () => {
     }
   });
 
+  test('a copy of a tree is given up when the start is made anew without a daemon', async () => {
+    using place = scratch();
+    const [tree = '', bin = '', calls = ''] = ['tree', 'bin', 'calls'].map((name) => join(place.path, name));
+    for (const path of [tree, bin]) mkdirSync(path);
+    writeFileSync(join(tree, 'file'), 'text');
+    const [realCopy, realTpm] = ['cp', 'swtpm'].map((name) =>
+      execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(),
+    );
+    // The first copy would never end.
+    const copy = `test -e '${calls}' && exec ${realCopy} "$@"\ntouch '${calls}'\nexec sleep 1000000`;
+    const tpm = `case "$*" in *--version*) exec ${realTpm} "$@";; esac\nwhile ! test -e '${calls}'; do sleep 0.1; done`;
+    for (const [name, script] of [
+      ['cp', copy],
+      ['swtpm', `${tpm}\necho "out of order" >&2\nexit 3`],
+    ] as const) {
+      writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    }
+    const before = readdirSync(place.path);
+    const environment = { PATH: `${bin}:${process.env['PATH']}` };
+    const options = ['--ephemeral', '--tpm=auto', '--qemu-arg=-no-such-thing', '--quiet'];
+    const end = await vmspawn([...directBoot('test-twice'), `--directory=${tree}`, ...options], environment);
+    assert.equal(end.code, 1);
+    assert.match(end.stderr, /^vmspawn: The machine gets no TPM: .*swtpm.*: out of order\.\n/m);
+    assert.match(end.stderr, /^vmspawn: QEMU did not start.*-no-such-thing: invalid option/m);
+    assert.deepEqual(readdirSync(place.path), [...before, 'calls'].sort());
+    assert.deepEqual(leftovers('test-twice', place.path), []);
+  });
+
   test('--ephemeral runs a tree from a copy: nothing that the guest does to it stays', async () => {
     using place = scratch();
     const tree = join(place.path, 'tree');

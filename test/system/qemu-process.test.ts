@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { copyImage, smallGuest } from '../guests.ts';
@@ -63,17 +64,22 @@ test('QEMU has the descriptors it was given and no others, and no signals blocke
   assert.equal((await run.ended).code, 0);
 });
 
-test('QEMU, the TPM and the socket are gone when the supervisor is killed; the next start works', {
+test('QEMU, the TPM, the socket and the SSH key are gone when the supervisor is killed; the next start works', {
   timeout: 180_000,
 }, async () => {
   using directory = scratch();
   const image = copyImage(smallGuest().uefiDisk, directory.path);
-  const words = [`--image=${image}`, '--machine=killed', '--ram=256M', '--tpm=yes', '--kvm=no'];
+  const options = ['--machine=killed', '--manager=none', '--ram=256M', '--tpm=yes', '--kvm=no'];
+  const words = [`--image=${image}`, ...options, '--pass-ssh-key=yes'];
+  const key = '/run/vmspawn/killed/ed25519';
   {
     await using run = new Run(words);
     await run.seen(/vmspawn-small: ready/);
+    assert.match(execFileSync('ssh-keygen', ['-y', '-f', key], { encoding: 'utf8' }), /^ssh-ed25519 /);
     run.child.kill('SIGKILL');
     await run.ended;
+    assert.equal(readlinkSync(key).startsWith('/proc/'), true);
+    assert.throws(() => readFileSync(key), { code: 'ENOENT' });
     await until(() => processes(/guest=killed,/).length === 0 && swtpmOf(`${image}.tpmstate`).length === 0);
   }
   await using again = new Run(words);

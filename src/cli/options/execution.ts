@@ -42,7 +42,7 @@ export const executionOptions: readonly Option[] = [
     since: '0.1',
     help: 'Report readiness only when the guest is ready',
     man: [
-      "When the machine counts as ready, which is when the service manager that started vmspawn is told so (`READY=1`, `Type=notify`). With `yes`, the guest has to say so; a guest that cannot leaves the manager waiting until its own time is up. With `no`, the machine is ready as soon as its processors run. `auto`, the default, waits for the guest's word where it may come: not for a kernel that is booted directly without an image. If after 90 seconds, or 5 minutes without KVM, there was no word, that is said once and the machine counts as ready.",
+      "When the machine counts as ready, which is when the service manager that started vmspawn is told so (`READY=1`, `Type=notify`). With `yes`, the guest has to say so; one that has not done so after 90 seconds, or 5 minutes without KVM, is spoken of once, also as the status of the service, and waited for until the manager's own time is up. With `no`, the machine is ready as soon as its processors run. `auto`, the default, waits for the guest's word where it may come: not for a kernel that is booted directly without an image. If after the same time there was no word, that is said once and the machine counts as ready. For a tree of `--directory=` with a systemd that is too old to say it, older than 256, or than 254 with a vsock device, `yes` is refused and `auto` does not wait.",
       'How a guest gives its word is in READINESS.',
     ],
     key: 'NotifyReady',

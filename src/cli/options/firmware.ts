@@ -81,7 +81,7 @@ export const firmwareOptions: readonly Option[] = [
     help: 'Where UEFI variables are kept between runs',
     man: [
       "The file that holds the variables of the UEFI firmware. `auto` or `yes`, the default, is the image's path with `.efinvramstate` appended; without an image there is no such place and the variables are thrown away. `no` or an empty value throws them away at the end of each run. Anything else is a path and must hold a slash: write `./vars` for a file of that name in the working directory.",
-      'A file that is missing is made from the template of the firmware, readable for its owner only.',
+      'A file that is missing is made from the template of the firmware, readable for its owner only. It is refused when it is a link, belongs to another user or can be written to by others, or when others can write to a directory on the way to it, as with `--tpm-state=`.',
     ],
     key: 'EfiNvramState',
     harmless: 'unless-path',

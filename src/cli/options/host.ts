@@ -115,7 +115,7 @@ export const hostOptions: readonly Option[] = [
     help: 'Where the TPM keeps its state between runs',
     man: [
       "The directory that holds the TPM's state. `auto` or `yes`, the default, is the image's path with `.tpmstate` appended, so that what the guest sealed to its TPM opens again in the next run; without an image there is no such place and the state is thrown away. `no` or an empty value throws the state away at the end of each run. Anything else is a path and must hold a slash: write `./state` for a directory of that name in the working directory.",
-      'The directory is made when it is missing, for its owner only. It is refused when it is a link, belongs to another user, can be written to by others, or holds other files than those of a TPM. One state serves one running machine at a time.',
+      'The directory is made when it is missing, for its owner only. It is refused when it is a link, belongs to another user, can be written to by others, or holds other files than those of a TPM; and where any directory on the way to it belongs to another user than root or the one who runs vmspawn, or can be written to by everybody or a foreign group, unless it has the sticky bit. For root, directories of the owner of the image or tree, or of the directory that it lies in, are as good as those of root. One state serves one running machine at a time.',
     ],
     key: 'TpmState',
     harmless: 'unless-path',

@@ -56,6 +56,8 @@ inEveryTestbed((testbed) => {
       const directory = `${as === 'root' ? '/srv' : '/home/tester'}/${machine}`;
       await bed.check(['mkdir', directory], { as });
       if (as === 'tester') await prepareForTester(bed, `vt-${machine}`);
+      // As systemd has it outside of containers: credentials are mounted in a namespace first.
+      await bed.check(['mount', '--make-rshared', '/']);
       const place = {
         as,
         unit: true,
@@ -107,7 +109,7 @@ inEveryTestbed((testbed) => {
     const traces = async () => (await bed.check(['sh', '-c', script, 'sh', home])).stdout;
     const before = await traces();
     const refused = async (options: readonly string[], message: RegExp) => {
-      const words = [...smallMachine(bed, 'denied', `--image=${home}/image.raw`), ...options];
+      const words = [...smallMachine(bed, 'denied', `--image=${home}/image.raw`, '--quiet'), ...options];
       const end = await bed.run(words, { as: 'tester' });
       assert.equal(end.status, 1, `${options}: ${end.stderr}`);
       assert.equal(end.stdout, '');

@@ -143,6 +143,9 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const manager = await makeManager(plan, connections, request);
   // The runtime directory of a supervisor that was killed goes with its units, and ours must not go with it.
   if (plan.manager?.scope != null || existsSync(plan.runtimeDirectory)) await manager.clear(signal);
+  // Not side by side with the units, which would only be made to be given up.
+  await checkForwarding(plan);
+  giveUpIf(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   // Removed after the daemon is gone that serves it.
   const treeCopy = plan.treeCopy === null ? null : stack.use(await ownTreeCopy(plan.treeCopy));
@@ -173,7 +176,6 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
       async () => {
         makeState = await checkState(plan, request.notice);
       },
-      () => checkForwarding(plan),
       async (each) => treeCopy?.make(each),
       async (each) => {
         credentials = await prepareCredentials(plan, listener?.address ?? null, each);

@@ -40,9 +40,7 @@ function find(
   const option = `--load-credential=${name}:${wanted}`;
   const path = wanted.includes('/')
     ? wanted
-    : directories
-        .map((directory) => join(directory, wanted))
-        .find((candidate) => statSync(candidate, { throwIfNoEntry: false }) !== undefined);
+    : directories.map((directory) => join(directory, wanted)).find(exists);
   if (path === undefined) {
     throw new FileError(`${option} names no credential of this host`, {
       hint: `Looked in ${directories.join(', ')}; a file is told by a slash in its path.`,
@@ -60,4 +58,13 @@ function find(
     throw new FileError(`${option} cannot be read`, { cause: error });
   }
   throw new FileError(`${option} is neither a file nor a socket`);
+}
+
+/** Systemd's stores are closed to ordinary users. */
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,4 @@
-import { realpathSync, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statfsSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
 import { holderOf } from '../host/state-place.ts';
 import { throwAwayPlace } from '../host/throw-away-place.ts';
@@ -38,8 +38,26 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new ImageError(`${option}${printable(path)} does not exist`);
     }
+    if (code === 'EACCES') throw closed(path, option);
     throw new ImageError(`${option}${printable(path)} cannot be looked at`, { cause });
   }
+}
+
+/** The same for one that this user must be able to enter; a tree may belong to numbers that only its daemon can be. */
+export function inspectBind(path: string, option: string): DirectoryFacts {
+  const found = inspectDirectory(path, option);
+  try {
+    accessSync(found.path, constants.X_OK);
+  } catch {
+    throw closed(path, option);
+  }
+  return found;
+}
+
+function closed(path: string, option: string): ImageError {
+  return new ImageError(`${option}${printable(path)} may not be entered by this user`, {
+    hint: 'Change its permissions or those of the directories above it.',
+  });
 }
 
 /**

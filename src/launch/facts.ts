@@ -173,7 +173,7 @@ async function inspectShares(
   { directory, linux, initrd, binds, ephemeral }: Settings,
   architecture: string,
 ): Promise<Pick<HostFacts, 'tree' | 'binds'>> {
-  const { inspectDirectory, inspectTree } = await import('../image/tree.ts');
+  const { inspectBind, inspectTree } = await import('../image/tree.ts');
   let tree: TreeFacts | null = null;
   if (directory !== null) {
     if (linux === null && initrd.length > 0) {
@@ -183,7 +183,7 @@ async function inspectShares(
   }
   return {
     tree,
-    binds: binds.map(({ source, readOnly }) => inspectDirectory(source, readOnly ? '--bind-ro=' : '--bind=')),
+    binds: binds.map(({ source, readOnly }) => inspectBind(source, readOnly ? '--bind-ro=' : '--bind=')),
   };
 }
 

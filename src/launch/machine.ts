@@ -144,6 +144,10 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const manager = await makeManager(plan, connections, request);
   // The runtime directory of a supervisor that was killed goes with its units, and ours must not go with it.
   if (plan.manager?.scope != null || existsSync(plan.runtimeDirectory)) await manager.clear(signal);
+  // Not side by side with the units, which would only be made to be given up.
+  await checkForwarding(plan);
+  const makeState = await checkState(plan, request.notice);
+  giveUpIf(signal);
   stack.use(makeRuntimeDirectory(plan.runtimeDirectory));
   // Removed after the daemon is gone that serves it.
   const treeCopy = plan.treeCopy === null ? null : stack.use(await ownTreeCopy(plan.treeCopy));
@@ -167,14 +171,9 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
   const channel = stack.use(new GuestChannel({ listener, receive: (message) => word.receive(message) }));
   stack.use(word);
   let credentials: ReadonlyMap<number, Uint8Array> = new Map();
-  let makeState: Awaited<ReturnType<typeof checkState>> | undefined;
   await sideBySide<void>(
     [
       (each) => manager.enter(child, each),
-      async () => {
-        makeState = await checkState(plan, request.notice);
-      },
-      () => checkForwarding(plan),
       async (each) => {
         credentials = await prepareCredentials(plan, listener?.address ?? null, stack, each);
       },
@@ -182,7 +181,7 @@ async function makeMachine(request: StartRequest, giveUp: (reason: string) => vo
     signal,
   );
   // After all that can be refused: what is made here stays.
-  await makeState?.(signal);
+  await makeState(signal);
   const auxiliaries = await startAuxiliaries(plan.auxiliaries, treeCopy, manager, stack, signal);
   giveUpIf(signal);
   const parts = { plan, child, manager, control, auxiliaries, word, channel, credentials, taps };

@@ -20,6 +20,15 @@ type Command = Pick<PlannedAuxiliary, 'binary' | 'arguments'> & { readonly sandb
  */
 const readOnlyScript = 'mount --bind -- "$1" "$1" && mount -o remount,bind,ro -- "$1" && shift && exec "$@"';
 
+/**
+ * The same in a user namespace, where nobody gets a directory without what is mounted below it (mount_namespaces(7)): all of
+ * that becomes read-only as well, each mount with the options that it has.
+ */
+const readOnlyUserScript =
+  'mount --rbind -- "$1" "$1" && list=$(findmnt --submounts --list --noheadings --output VFS-OPTIONS,TARGET -- "$1") && ' +
+  'printf "%s\\n" "$list" | while read -r options target; do mount -o "remount,bind,$options,ro" -- "$target" || exit 1; done && ' +
+  'shift && exec "$@"';
+
 /** What the daemon keeps to act for every user of the guest, and what it needs for its own sandbox until then. */
 const capabilities = [
   'CAP_CHOWN',
@@ -176,7 +185,8 @@ function wrapped(
       hint: 'Install util-linux, or virtiofsd 1.13 or newer.',
     });
   }
-  const script = protect ? ['/bin/sh', '-c', readOnlyScript, 'read-only', path] : [];
+  const text = userNamespace === null ? readOnlyScript : readOnlyUserScript;
+  const script = protect ? ['/bin/sh', '-c', text, 'read-only', path] : [];
   return { binary: unshare, arguments: [...(userNamespace ?? []), '--mount', '--', ...script, ...words] };
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -186,6 +186,9 @@ test('a bare name is looked for with the own credentials first, then in the stor
   unlinkSync(join(first, 'a'));
   assert.equal(find('a', { CREDENTIALS_DIRECTORY: 'relative' })?.path, join(second, 'a'));
   assert.throws(() => find('b'), { message: '--load-credential=x:b names no credential of this host' });
+  // One that cannot be looked into, as an ordinary user has it.
+  symlinkSync('closed', join(directory.path, 'closed'));
+  assert.equal(find('a', { CREDENTIALS_DIRECTORY: join(directory.path, 'closed') })?.path, join(second, 'a'));
   assert.throws(() => find('/missing/b'), FileError);
   assert.throws(() => find(own), { message: `--load-credential=x:${own} is neither a file nor a socket` });
   const socket = join(directory.path, 'socket');

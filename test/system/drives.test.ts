@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statfsSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { createConnection } from 'node:net';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { test } from 'node:test';
 import { directBoot, leftovers, program, Run, scratch, until, vmspawn } from './harness.ts';
 
@@ -52,6 +56,33 @@ async function powerOff(run: Run): Promise<void> {
   assert.equal(end.code, 0, end.stderr);
 }
 
+/**
+ * Words of strace(1) for a program whose syncs of files are to be seen, with a QEMU that has no io_uring, which strace cannot
+ * look into; and those of a file so far.
+ */
+function traceSyncs(log: string): {
+  readonly words: readonly string[];
+  readonly synced: (name: string) => readonly string[];
+} {
+  return {
+    words: [
+      ...['-D', '-f', '-qq', '-y', '--seccomp-bpf', '-o', log],
+      ...['-e', 'trace=fsync,fdatasync,io_uring_setup', '-e', 'inject=io_uring_setup:error=ENOSYS', program],
+    ],
+    synced: (name) =>
+      readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((line) => /f(data)?sync\(\d+</.test(line) && line.includes(`/${name}>`)),
+  };
+}
+
+/** What the guest sees of an image that a machine has open, as a raw file. */
+function converted(path: string): string {
+  const [raw, format] = [`${path}.converted`, extname(path).slice(1)];
+  execFileSync('qemu-img', ['convert', '-U', '-f', format, '-O', 'raw', path, raw]);
+  return raw;
+}
+
 test('drives of every type and format, with serials, and what is written reaches the files', {
   timeout: 240_000,
 }, async () => {
@@ -62,18 +93,27 @@ test('drives of every type and format, with serials, and what is written reaches
   for (const format of formats) {
     execFileSync('qemu-img', ['create', '-q', '-f', format, at(`disk.${format}`), '8M']);
   }
+  // Version 2 of the format.
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', 'compat=0.10', at('old.qcow2'), '8M']);
   const seed = raw(directory.path, 'seed.iso');
   const types = { 'blk.raw': 'virtio-blk', 'scsi.raw': 'virtio-scsi', 'nvme.raw': 'nvme' } as const;
   for (const name of Object.keys(types)) raw(directory.path, name);
-  const run = new Run([
-    ...directBoot('drives'),
-    `--image=${image}`,
-    ...Object.entries(types).map(([name, type]) => `--extra-drive=${type}:${at(name)}`),
-    ...formats.map((format) => `--extra-drive=${at(`disk.${format}`)}`),
-    `--extra-drive=raw:scsi-cd:${seed}`,
-  ]);
-  await using _ = run;
-  const found = await disks(run, 9);
+  const traced = traceSyncs(at('calls'));
+  await using run = new Run(
+    [
+      ...traced.words,
+      ...directBoot('drives'),
+      `--image=${image}`,
+      '--discard-disk=yes',
+      ...Object.entries(types).map(([name, type]) => `--extra-drive=${type}:${at(name)}`),
+      ...formats.map((format) => `--extra-drive=${at(`disk.${format}`)}`),
+      `--extra-drive=${at('old.qcow2')}`,
+      `--extra-drive=raw:scsi-cd:${seed}`,
+    ],
+    {},
+    'strace',
+  );
+  const found = await disks(run, 10);
   assert.deepEqual([...found].map(([serial, { size }]) => `${serial} ${size / mebibyte}`).sort(), [
     '- 1',
     'blk.raw 1',
@@ -82,6 +122,7 @@ test('drives of every type and format, with serials, and what is written reaches
     'disk.vhdx 8',
     'disk.vmdk 8',
     'nvme.raw 1',
+    'old.qcow2 8',
     'root.raw 4',
     'scsi.raw 1',
   ]);
@@ -96,26 +137,21 @@ test('drives of every type and format, with serials, and what is written reaches
     assert.match(found.get(name)?.name ?? '', device);
   }
   // fsync of the guest, seen from the host while the machine runs.
-  for (const name of Object.keys(types)) {
+  const raws = ['root.raw', ...Object.keys(types)];
+  const others = [...formats.map((format) => `disk.${format}`), 'old.qcow2'];
+  for (const name of [...raws, ...others]) {
     await command(run, `disk ${found.get(name)?.name}`, /disk: /);
-    await command(run, 'write 4096 written-in-the-guest', /write: done/);
-    assert.equal(readFileSync(at(name)).toString('latin1', 4096, 4096 + 20), 'written-in-the-guest');
-  }
-  for (const format of formats) {
-    await command(run, `disk ${found.get(`disk.${format}`)?.name}`, /disk: /);
-    await command(run, `write 4096 in-a-${format}`, /write: done/);
+    const before = traced.synced(name).length;
+    await command(run, `write 4096 written-to-${name}`, /write: done/);
+    assert.ok(traced.synced(name).length > before, `${name} is synced`);
+    const file = raws.includes(name) ? at(name) : converted(at(name));
+    const expected = `written-to-${name}`;
+    assert.equal(readFileSync(file).toString('latin1', 4096, 4096 + expected.length), expected);
   }
   await command(run, `disk ${found.get('-')?.name}`, /disk: /);
   await command(run, 'read 0 8', /read: seed\.iso/);
   await command(run, 'write 0 x', /write: failed/);
   await powerOff(run);
-  for (const format of formats) {
-    execFileSync('qemu-img', ['convert', '-f', format, '-O', 'raw', at(`disk.${format}`), at('converted')]);
-    assert.equal(
-      readFileSync(at('converted')).toString('latin1', 4096, 4096 + 5 + format.length),
-      `in-a-${format}`,
-    );
-  }
   assert.deepEqual(leftovers('drives', directory.path), []);
 });
 
@@ -178,17 +214,40 @@ test('an ephemeral machine without a name gets one that is free', { timeout: 120
   assert.match(end.stdout, /"machine": "derived-[0-9a-f]{16}"/);
 });
 
-test('twelve extra drives, and the network cards keep their places', { timeout: 240_000 }, async () => {
+/** A qcow2 image with a root partition, which begins with its name, and the number of that. */
+function partitioned(directory: string, name: string): { path: string; uuid: string } {
+  const [disk, path] = [raw(directory, 'gpt', 2 * mebibyte), join(directory, name)];
+  const uuid = randomUUID();
+  const start = 64;
+  // For x86-64 by the Discoverable Partitions Specification (UAPI.2).
+  const type = '4f68bce3-e8cd-4db1-96e7-fbcaf984b709';
+  execFileSync('sfdisk', ['-q', disk], {
+    input: `label: gpt\nstart=${start}, size=1024, type=${type}, uuid=${uuid}\n`,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  const fd = openSync(disk, 'r+');
+  writeSync(fd, name, start * 512);
+  closeSync(fd);
+  execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', disk, path]);
+  return { path, uuid };
+}
+
+test('twelve extra drives, the network cards keep their places, and the root partition is known', {
+  timeout: 240_000,
+}, async () => {
   using directory = scratch();
-  const image = raw(directory.path, 'root.raw');
+  const { path: image, uuid } = partitioned(directory.path, 'root.qcow2');
   const names = Array.from({ length: 12 }, (_, index) => `extra${index}.raw`);
   const drives = names.map((name) => `--extra-drive=${raw(directory.path, name)}`);
   await using run = new Run([...directBoot('twelve'), `--image=${image}`, ...drives, '--network-user-mode']);
   const found = await disks(run, 13);
   assert.deepEqual(
-    ['root.raw', ...names].map((name) => found.get(name)?.name),
+    ['root.qcow2', ...names].map((name) => found.get(name)?.name),
     [...'abcdefghijklm'].map((letter) => `vd${letter}`),
   );
+  assert.ok(run.stdout.includes(` root=PARTUUID=${uuid} `), run.stdout);
+  await command(run, 'disk vda1', /disk: vda1/);
+  await command(run, 'read 0 10', /read: root\.qcow2/);
   assert.match(run.stdout, /nic: [0-9a-f:]{17}/);
   await powerOff(run);
 });

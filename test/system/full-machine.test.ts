@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkFullMachine } from '../full-machine.ts';
 import { Datagrams } from '../sys/datagrams.ts';
@@ -13,8 +14,11 @@ test('a machine with everything that it can have, seen from inside', { timeout: 
     '--manager=none',
     ...options,
   ];
+  const environment = { CREDENTIALS_DIRECTORY: join(directory.path, 'own') };
   await checkFullMachine({
     directory: directory.path,
+    ephemeral: false,
+    elsewhere: '',
     node: process.execPath,
     port: 20_000 + 2 * (process.pid % 10_000),
     check: async ([command, ...rest]) => {
@@ -26,12 +30,12 @@ test('a machine with everything that it can have, seen from inside', { timeout: 
     },
     spawn: ([command, ...rest]) => new Run(rest, {}, command),
     plan: async (options) => {
-      const end = await vmspawn(['--dry-run=json', ...words(options)]);
+      const end = await vmspawn(['--dry-run=json', ...words(options)], environment);
       assert.equal(end.code, 0, end.stderr);
       return JSON.parse(end.stdout);
     },
     start: (options) => {
-      const run = new Run(words(options), { NOTIFY_SOCKET: manager.address });
+      const run = new Run(words(options), { ...environment, NOTIFY_SOCKET: manager.address });
       let over = false;
       run.child.on('exit', () => {
         over = true;

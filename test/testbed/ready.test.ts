@@ -65,14 +65,13 @@ inEveryTestbed((testbed) => {
     const bed = testbed();
     const vsock = bed.name === 'debian-testing';
     const service = 'vmspawn@debian.service';
-    const image = '/var/lib/machines/debian.raw';
+    const format = bed.name === 'debian-13' ? 'qcow2' : 'raw';
+    const image = `/var/lib/machines/debian.${format}`;
     await bed.check([`${bed.checkout}/scripts/install-units`, '--runtime']);
-    await bed.check(
-      ['sh', '-c', `mkdir -p /var/lib/machines && cp --sparse=always "$1" ${image}`, 'sh', bed.guest.debian],
-      {
-        timeout: 120_000,
-      },
-    );
+    await bed.check(['mkdir', '-p', '/var/lib/machines']);
+    await bed.check(['qemu-img', 'convert', '-f', 'raw', '-O', format, bed.guest.debian, image], {
+      timeout: 120_000,
+    });
     await bed.check([...write, '/etc/vmspawn/debian.vmspawn'], {
       input: vsock ? settings('until [ -e /run/seen ]; do sleep 1; done') + silence : settings('true'),
     });
@@ -133,6 +132,12 @@ async function sayInitrd(bed: Testbed): Promise<string> {
   const text = readFileSync(join(directory.path, 'initrd')).toString('base64');
   await bed.check(['sh', '-c', 'base64 -d > "$1" && chmod 644 "$1"', 'sh', path], { input: text });
   return path;
+}
+
+/** kB of memory that a process has for itself, or its part of (proc_pid_smaps(5), smaps_rollup). */
+async function memory(bed: Testbed, pid: number): Promise<number> {
+  const { stdout } = await bed.check(['cat', `/proc/${pid}/smaps_rollup`]);
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(stdout)?.[1]);
 }
 
 describe('vsock by a daemon', () => {
@@ -200,6 +205,22 @@ describe('vsock by a daemon', () => {
       assert.equal(await says('STATUS=says it'), 'closed\n');
       await told('StatusText', 'Guest: says it');
       assert.equal(await says('EXIT_STATUS=7'), 'closed\n');
+
+      // What is no message changes nothing and is not kept.
+      const pid = await run.pid();
+      const before = await memory(bed, pid);
+      for (const input of [
+        "printf 'EXIT_STATUS=256\\nEXIT_STATUS=-1\\n\\377EXIT_STATUS=8\\nexit_status=8\\nEXIT_STATUS=0x8'",
+        'head -c 10000000 /dev/zero',
+        'yes READY=1 | head -n 100000',
+      ]) {
+        assert.match(await inGuest(`${input} | vsock-say 1024 -`), /^(closed|cut off)\n$/);
+      }
+      assert.equal(await inGuest("{ printf 'EXIT_STATUS'; sleep 10000; } | vsock-say 1024 - & true"), '');
+      assert.equal(await says('STATUS=still heard'), 'closed\n');
+      await told('StatusText', 'Guest: still heard');
+      const after = await memory(bed, pid);
+      assert.ok(after - before < 24 * 1024, `${before} kB, with a hostile guest ${after} kB`);
 
       // The serial port is left.
       await bed.check(['kill', '-KILL', String(daemon.pid)]);

@@ -6,6 +6,7 @@ import { AuxiliaryError, FileError, InterruptedError } from '../errors.ts';
 import { programEnvironment } from '../host/identity.ts';
 import { type Owner, unsafePlace, unsafeState } from '../host/state-place.ts';
 import type { PlannedTpmState } from '../plan/plan.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { swtpmSetupWords, unfinishedState } from './swtpm-setup.ts';
 
 /** Says that swtpm_setup went through; the name is the one that systemd-vmspawn looks for, so that state can move. */
@@ -50,7 +51,7 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
     await rename(temporary, state.directory);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    if (error instanceof Error && 'code' in error && !('hint' in error)) {
+    if (error instanceof Error && codeOf(error) !== undefined && !('hint' in error)) {
       throw new FileError(`TPM state ${state.directory} cannot be made`, { cause: error });
     }
     throw error;
@@ -71,7 +72,7 @@ export async function checkTpmState({
   try {
     found = await lstat(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'missing';
+    if (codeOf(error) === 'ENOENT') return 'missing';
     throw new FileError(`TPM state ${path} cannot be used`, { cause: error });
   }
   if (!found.isDirectory()) {

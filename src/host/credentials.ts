@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { FileError } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 import type { LoadedCredential } from './facts.ts';
 import type { Environment } from './identity.ts';
 
@@ -54,7 +55,7 @@ function find(
       return { name, kind: 'file', path, size: found.size };
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new FileError(`${option} does not exist`);
+    if (codeOf(error) === 'ENOENT') throw new FileError(`${option} does not exist`);
     throw new FileError(`${option} cannot be read`, { cause: error });
   }
   throw new FileError(`${option} is neither a file nor a socket`);

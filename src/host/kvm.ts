@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
+import { codeOf } from '../sys/error-code.ts';
 import type { FactCache } from './cache.ts';
 import type { HostFacts } from './facts.ts';
 
@@ -46,7 +47,7 @@ function deviceProblem(device: string): string | null {
     closeSync(openSync(device, 'r+'));
     return null;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) ?? String(error);
     if (code === 'ENOENT') return `${device} does not exist`;
     if (code === 'EACCES' || code === 'EPERM') return `no permission to open ${device} (join the group kvm)`;
     if (code === 'ENODEV' || code === 'ENXIO') return `${device} has no driver behind it`;

@@ -2,6 +2,7 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemBusAddress, userBusAddress } from '../dbus/address.ts';
 import { describeError, HostError } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 import type { Connections } from './connections.ts';
 import { controlGroup } from './control-group.ts';
 import type { MachinedFacts, ManagerFacts, Usable } from './facts.ts';
@@ -105,7 +106,7 @@ async function probeMachined(
       controlAddress: /\bcontrolAddress\b/.test(description),
     };
   } catch (error) {
-    const lost = error instanceof VarlinkFailure || (error as NodeJS.ErrnoException).code !== undefined;
+    const lost = error instanceof VarlinkFailure || codeOf(error) !== undefined;
     if (!lost) throw error;
     // A socket that nobody serves; the system's machined may still answer on the bus.
     if (kind === 'system') return byBus;

@@ -1,6 +1,7 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { printable } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 import type { Usable } from './facts.ts';
 import { type Owner, unsafeDirectory } from './state-place.ts';
 
@@ -37,7 +38,7 @@ function obstacleOf(directory: string, path: string, holder: Owner): string | nu
     const unsafe = unsafeDirectory(directory, holder);
     return unsafe === null ? null : `is not safe: ${printable(unsafe.path)} is a place that ${unsafe.reason}`;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     return code === 'EROFS' || code === 'EACCES' ? 'cannot be written to' : `cannot be used (${code})`;
   }
 }

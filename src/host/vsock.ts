@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { codeOf } from '../sys/error-code.ts';
 import { claimGuestCid } from '../sys/vsock.ts';
 import type { HostFacts } from './facts.ts';
 import { findProgram } from './find.ts';
@@ -19,7 +20,7 @@ export function probeVsock(cids: readonly number[], passed: number | null = null
       closeSync(fd);
     }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENODEV') {
       return { usable: false, reason: `${device} does not exist (kernel module vhost_vsock)` };
     }

@@ -1,26 +1,22 @@
 import { existsSync, statSync } from 'node:fs';
-import { type EarlyChild, startEarlyChild } from '../child/early-child.ts';
-import { ConsoleHub } from '../console/hub.ts';
+import { startEarlyChild } from '../child/early-child.ts';
 import { DisposalStack } from '../disposal.ts';
 import { AuxiliaryError, describeError, ImageError, InterruptedError } from '../errors.ts';
 import { Connections } from '../host/connections.ts';
-import { type Environment, programEnvironment } from '../host/identity.ts';
+import type { Environment } from '../host/identity.ts';
 import { chooseManager } from '../host/manager-kind.ts';
 import type { PassedDevices } from '../host/passed.ts';
-import type { Manager, RunningAuxiliary } from '../manager/manager.ts';
+import type { Manager } from '../manager/manager.ts';
 import { ChildManager } from '../manager/none.ts';
 import { imageLock, machineLock } from '../plan/locks.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Notice, Plan, PlannedLock, PlannedTreeCopy } from '../plan/plan.ts';
-import { renderArguments } from '../qemu/arguments.ts';
-import { Qmp } from '../qemu/qmp.ts';
 import type { Settings } from '../settings/settings.ts';
-import { DescriptorStream } from '../sys/descriptor-stream.ts';
-import { PipeStream } from '../sys/pipe-stream.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { startAuxiliaries } from './auxiliaries.ts';
 import { readCredentials } from './credentials.ts';
 import { checkDescriptorLimit, explainedByLimit } from './descriptor-limit.ts';
-import { openDescriptors } from './descriptors.ts';
+import { enterQemu } from './enter-qemu.ts';
 import { gatherFacts } from './facts.ts';
 import { GuestChannel } from './guest-channel.ts';
 import { listenForGuest } from './guest-listener.ts';
@@ -29,14 +25,12 @@ import { MachineLocks } from './locks.ts';
 import { MachineControl } from './machine-control.ts';
 import { nameMachine } from './name.ts';
 import { openPlaces } from './places.ts';
-import { startFailure } from './qemu-death.ts';
-import { RunningMachine } from './running-machine.ts';
+import type { RunningMachine } from './running-machine.ts';
 import { makeRuntimeDirectory } from './runtime-directory.ts';
 import { sideBySide } from './side-by-side.ts';
 import { checkState } from './state.ts';
 import { Taps } from './taps.ts';
 import type { TreeCopy } from './tree-copy.ts';
-import { WindowSizePort } from './window-size.ts';
 
 export interface StartRequest {
   readonly settings: Settings;
@@ -49,12 +43,6 @@ export interface StartRequest {
   /** What the guest says that it does now (sd_notify(3), STATUS=), printable and short. */
   status?(text: string): void;
 }
-
-/** Milliseconds for which the small pieces of a flood may gather: nobody reads what goes by so fast. */
-const consoleGather = 50;
-
-/** Milliseconds that QEMU gets from its exec to its QMP greeting; under TCG on a loaded host this takes 0.3 s. */
-const greetingTimeout = 30_000;
 
 /**
  * Starts a machine: resolves when its processors run. Everything is checked before anything is made; the machine's name
@@ -231,87 +219,6 @@ async function prepareCredentials(
   return await readCredentials(descriptors, made, signal);
 }
 
-interface Entering {
-  readonly plan: Plan;
-  readonly child: EarlyChild;
-  readonly manager: Manager;
-  readonly control: MachineControl;
-  readonly auxiliaries: readonly RunningAuxiliary[];
-  readonly word: GuestWord;
-  readonly channel: GuestChannel;
-  readonly credentials: ReadonlyMap<number, Uint8Array>;
-  readonly taps: Taps;
-}
-
-/** From a complete plan to processors that run: hand-over, QMP, `cont`. */
-async function enterQemu(
-  { plan, child, manager, control, auxiliaries, word, channel, credentials, taps }: Entering,
-  stack: DisposalStack,
-  { environment, signal, notice }: StartRequest,
-): Promise<RunningMachine> {
-  const descriptors = stack.use(openDescriptors(plan.descriptors, credentials, taps));
-  let console: ConsoleHub | null = null;
-  try {
-    const qmpDescriptor = descriptors.take('qmp');
-    if (qmpDescriptor === null) throw new Error('The plan has no socket pair for QMP');
-    const qmp = stack.use(new Qmp(new DescriptorStream(qmpDescriptor)));
-    const notifyDescriptor = descriptors.take('notify');
-    if (notifyDescriptor === null)
-      throw new Error('The plan has no socket pair for the guest to be heard by');
-    channel.listenTo(new DescriptorStream(notifyDescriptor, { allowHalfOpen: false }));
-    const [input, output] = [descriptors.take('console-output'), descriptors.take('console-input')];
-    if (input !== null && output !== null) {
-      const sizeDescriptor = descriptors.take('window-size');
-      const sizePort =
-        sizeDescriptor === null ? null : stack.use(new WindowSizePort(new DescriptorStream(sizeDescriptor)));
-      console = new ConsoleHub(new PipeStream({ input, output, gather: consoleGather }), {
-        onSize: (size) => sizePort?.tell(size),
-        patient: plan.console.terminal !== 'hvc0',
-      });
-    }
-    await child.handOver(
-      {
-        argv: [plan.qemu.binary, ...renderArguments(plan.qemu.configuration)],
-        environment: {
-          LANG: 'C.UTF-8',
-          ...programEnvironment(environment),
-          ...plan.qemu.environment,
-        },
-        descriptors: descriptors.passed,
-        descriptorLimit: plan.descriptorLimit,
-        // A terminal's Ctrl-C goes to the whole foreground group; QEMU would die of it before the guest is shut down.
-        ownSession: plan.console.transport !== 'terminal',
-      },
-      signal,
-    );
-    descriptors.closePassed();
-    if (plan.manager === null) await control.open(plan.control);
-    await qmp.negotiate({ signal, timeout: greetingTimeout });
-    giveUpIf(signal);
-    const machine = new RunningMachine({
-      plan,
-      child,
-      qmp,
-      console,
-      auxiliaries,
-      manager,
-      word,
-      channel,
-      notice,
-    });
-    await qmp.execute('cont', undefined, { signal });
-    control.attach(machine.controlled);
-    machine.supervise(stack.move());
-    return machine;
-  } catch (error) {
-    console?.destroy();
-    const failure = await startFailure(error, child, auxiliaries, signal);
-    // Before the daemons, which the stack would end first: QEMU would complain of their loss.
-    await child[Symbol.asyncDispose]();
-    throw failure;
-  }
-}
-
 /** As the plan will have it; taken before the host is looked at, so that nothing of that changes meanwhile. */
 function lockOfImage(path: string, { ephemeral, imageDiskType }: Settings): PlannedLock {
   try {
@@ -322,7 +229,7 @@ function lockOfImage(path: string, { ephemeral, imageDiskType }: Settings): Plan
       ephemeral || imageDiskType === 'scsi-cd' ? 'shared' : 'exclusive',
     );
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    if (codeOf(error) === 'ENOENT') {
       throw new ImageError(`Image ${path} does not exist`, { hint: 'Check the path given with --image=.' });
     }
     throw new ImageError(`Image ${path} cannot be read`, { cause: error });

@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FileError } from '../errors.ts';
+import { codeOf } from '../sys/error-code.ts';
 
 /**
  * Makes `path` a directory of ours with mode 0700, and its parents where they are missing. Throws FileError for one that
@@ -12,7 +13,7 @@ export function ensurePrivateDirectory(path: string): void {
     mkdirSync(path, { mode: 0o700 });
     return;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+    if (codeOf(error) !== 'EEXIST') {
       throw new FileError(`Directory ${path} cannot be made`, { cause: error });
     }
   }

@@ -64,10 +64,10 @@ export async function prepareTpmState(state: PlannedTpmState, signal: AbortSigna
  */
 export async function checkTpmState({
   directory: path,
-  holder,
-}: Pick<PlannedTpmState, 'directory' | 'holder'>): Promise<'missing' | 'empty' | 'used'> {
+  holders = [],
+}: Pick<PlannedTpmState, 'directory' | 'holders'>): Promise<'missing' | 'empty' | 'used'> {
   let found: Stats;
-  const place = unsafePlaceOf(path, holder ?? null);
+  const place = unsafePlaceOf(path, holders);
   if (place !== null) throw unsafeError(path, place);
   try {
     found = await lstat(path);
@@ -90,12 +90,14 @@ export async function checkTpmState({
 }
 
 function unsafeError(path: string, reason: string): FileError {
-  return new FileError(`TPM state ${path} ${reason}`, { hint: 'Name another place with --tpm-state=PATH.' });
+  return new FileError(`TPM state ${path} ${reason}`, {
+    hint: 'Name another place with --tpm-state=PATH, or say --tpm-state=off.',
+  });
 }
 
-function unsafePlaceOf(path: string, holder: Owner | null): string | null {
+function unsafePlaceOf(path: string, holders: readonly Owner[]): string | null {
   try {
-    return unsafePlace(path, holder);
+    return unsafePlace(path, holders);
   } catch (error) {
     throw new FileError(`TPM state ${path} cannot be made`, {
       cause: error,

@@ -16,7 +16,7 @@ export interface NvramState {
   /** The template that the firmware comes with, where another one was asked for. */
   readonly ownTemplate?: string;
   /** Decides besides root what the machine's image or tree is (host/state-place.ts); not said: nobody. */
-  readonly holder?: Owner;
+  readonly holders?: readonly Owner[];
 }
 
 /** Extended attribute of a state with the path of the firmware that it was made for. */
@@ -27,7 +27,6 @@ const templateSizeLimit = 64 * 1024 * 1024;
 const copyChunk = 1024 * 1024;
 const otherFirmware =
   'Use that firmware (--firmware=PATH), or remove the file: the variables of the guest are lost then.';
-const anotherPlace = 'Name another file with --efi-nvram-state=.';
 const notThere = 'Name another file with --efi-nvram-state=, or say --efi-nvram-state=off.';
 const anotherTemplate = 'Name another file with --efi-nvram-template=.';
 const elsewhere = 'Remove it, or name another file with --efi-nvram-state=.';
@@ -64,7 +63,7 @@ async function look(state: NvramState, source: FileHandle): Promise<'missing' | 
   const { path } = state;
   const place = unsafePlaceOf(state);
   if (place !== null) {
-    throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: anotherPlace });
+    throw new FirmwareError(`The NVRAM state ${printable(path)} ${printable(place)}`, { hint: notThere });
   }
   if (!(await exists(path))) return 'missing';
   await checkState(state, source);
@@ -243,9 +242,9 @@ export async function firmwareOf(path: string): Promise<string | null> {
   }
 }
 
-function unsafePlaceOf({ path, holder }: NvramState): string | null {
+function unsafePlaceOf({ path, holders = [] }: NvramState): string | null {
   try {
-    return unsafePlace(path, holder ?? null);
+    return unsafePlace(path, holders);
   } catch (cause) {
     throw new FileError(`The NVRAM state ${printable(path)} cannot be made`, { cause, hint: notThere });
   }

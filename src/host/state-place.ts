@@ -1,4 +1,5 @@
 import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { printable } from '../errors.ts';
 
@@ -21,24 +22,25 @@ export interface UnsafeDirectory {
 
 /**
  * Why kept state (absolute path, there or not) is not safe where it is, as a sentence part, or null: somebody else could
- * put something else into its place. `holder` holds the machine's image or tree (`holderOf`): where we are root they decide
+ * put something else into its place. `holders` hold the machine's image or tree (`holdersOf`): where we are root they decide
  * anyway what runs in the guest, and may have its state in their directories. Throws what lstat does.
  */
-export function unsafePlace(path: string, holder: Owner | null): string | null {
-  const unsafe = unsafeDirectory(dirname(path), holder);
+export function unsafePlace(path: string, holders: readonly Owner[]): string | null {
+  const unsafe = unsafeDirectory(dirname(path), holders);
   return unsafe === null ? null : `lies in ${printable(unsafe.path)}, which ${unsafe.reason}`;
 }
 
 /**
  * The first directory or link on the way from / to a directory (absolute path) by which somebody else decides where that leads
  * or what lies in it, or null. Belonging to us or root is not enough: others must not write to it either, unless the
- * sticky bit keeps them from what is not theirs, as in /tmp. A group of our own may. Throws what lstat does.
+ * sticky bit keeps them from what is not theirs, as in /tmp. Our own group may, and to what belongs to us any group that we
+ * are in. Throws what lstat does.
  */
-export function unsafeDirectory(path: string, holder: Owner | null): UnsafeDirectory | null {
+export function unsafeDirectory(path: string, holders: readonly Owner[]): UnsafeDirectory | null {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
-  const theirs = uid === 0 ? holder : null;
-  const users = [0, uid, theirs?.uid];
-  const groups = [0, gid, theirs?.gid];
+  const theirs = uid === 0 ? holders : [];
+  const users = [0, uid, ...theirs.map((holder) => holder.uid)];
+  const groups = [0, gid, ...theirs.map((holder) => holder.gid)];
   // Throws for a loop of links.
   realpathSync.native(path);
   for (const passed of way(path)) {
@@ -50,20 +52,38 @@ export function unsafeDirectory(path: string, holder: Owner | null): UnsafeDirec
     if (status.isSymbolicLink() || (status.mode & sticky) !== 0) continue;
     if ((status.mode & othersWrite) !== 0) return { path: passed.path, reason: 'everybody may write to' };
     if ((status.mode & groupWrites) !== 0 && !groups.includes(status.gid)) {
+      if (status.uid === uid && ownGroups().includes(status.gid)) continue;
       return { path: passed.path, reason: `the group ${status.gid} may write to` };
     }
   }
   return null;
 }
 
+/** Those that we are in; the one of the user database is not among them where a service has Group=. */
+function ownGroups(): readonly number[] {
+  const groups = process.getgroups?.() ?? [];
+  try {
+    return [...groups, userInfo().gid];
+  } catch {
+    // A number without a name.
+    return groups;
+  }
+}
+
 /**
- * Who besides root decides what an image or tree (absolute path) is: its owner, or, where that is root, the owner of the nearest
- * directory above it that is not root's, who can put another one there. Root where there is none. Throws what stat does.
+ * Who besides root decides what an image or tree (absolute path) is: its owner, and those of the directories above it, who
+ * can put another one there. Nobody for what has no name any more.
  */
-export function holderOf(path: string): Owner {
-  for (let at = realpathSync.native(path); ; at = dirname(at)) {
-    const { uid, gid } = statSync(at);
-    if (uid !== 0 || at === '/') return { uid, gid };
+export function holdersOf(path: string): readonly Owner[] {
+  const holders: Owner[] = [];
+  try {
+    for (let at = realpathSync.native(path); ; at = dirname(at)) {
+      const { uid, gid } = statSync(at);
+      if (uid !== 0) holders.push({ uid, gid });
+      if (at === '/') return holders;
+    }
+  } catch {
+    return [];
   }
 }
 

@@ -18,24 +18,27 @@ export function liesInMemory(directory: string): boolean {
 
 /**
  * Where a throw-away copy of a directory (absolute path, without links) can lie: beside it, else in /var/tmp; never in
- * itself, in memory, or where others than `holder` (state-place.ts) may put something else into its place.
+ * itself, in memory, or where others than `holders` (state-place.ts) may put something else into its place.
  */
-export function throwAwayPlace(path: string, holder: Owner): Usable<{ readonly directory: string }> {
+export function throwAwayPlace(
+  path: string,
+  holders: readonly Owner[],
+): Usable<{ readonly directory: string }> {
   const reasons: string[] = [];
   for (const directory of [dirname(path), temporary]) {
-    const obstacle = obstacleOf(directory, path, holder);
+    const obstacle = obstacleOf(directory, path, holders);
     if (obstacle === null) return { usable: true, directory };
     reasons.push(`${printable(directory)} ${obstacle}`);
   }
   return { usable: false, reason: reasons.join('; ') };
 }
 
-function obstacleOf(directory: string, path: string, holder: Owner): string | null {
+function obstacleOf(directory: string, path: string, holders: readonly Owner[]): string | null {
   if (`${directory}${sep}`.startsWith(path === sep ? sep : `${path}${sep}`)) return 'lies in itself';
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
     if (liesInMemory(directory)) return 'lies in memory';
-    const unsafe = unsafeDirectory(directory, holder);
+    const unsafe = unsafeDirectory(directory, holders);
     return unsafe === null ? null : `is not safe: ${printable(unsafe.path)} is a place that ${unsafe.reason}`;
   } catch (error) {
     const code = codeOf(error);

@@ -12,7 +12,7 @@ export interface ImageLayer {
   /** `device:inode`, decimal, of the file as it was opened; what is opened for QEMU must be the same file. */
   readonly identity: string;
   /** Who besides root decides what the file is. */
-  readonly holder: Owner;
+  readonly holders: readonly Owner[];
   /** Bytes of the file or device. */
   readonly size: number;
   /** Bytes that the guest sees. */
@@ -46,6 +46,8 @@ export interface DirectoryFacts {
   readonly identity: string;
   /** Its owner. */
   readonly uid: number;
+  /** This user may not enter it. */
+  readonly closed?: true;
 }
 
 /** What a directory tree boots with; paths are absolute on the host and lie in the tree, without links. */
@@ -67,7 +69,7 @@ export interface TreeFacts extends DirectoryFacts {
   /** The directory for a throw-away copy; null where none is wanted. */
   readonly copyPlace: Usable<{ readonly directory: string }> | null;
   /** Who besides root decides what the tree is. */
-  readonly holder: Owner;
+  readonly holders: readonly Owner[];
   /** Version of the systemd in it, e.g. 257; null where none was found. */
   readonly systemd: number | null;
   /** The root of a btrfs subvolume, of which there can be snapshots. */

@@ -1,6 +1,6 @@
 import { accessSync, constants, realpathSync, statfsSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
-import { holderOf } from '../host/state-place.ts';
+import { holdersOf } from '../host/state-place.ts';
 import { throwAwayPlace } from '../host/throw-away-place.ts';
 import { matchesGlob } from '../settings/glob.ts';
 import { btrfsMagic, subvolumeInode } from '../sys/btrfs.ts';
@@ -43,15 +43,15 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
   }
 }
 
-/** The same for one that this user must be able to enter; a tree may belong to numbers that only its daemon can be. */
+/** The same with whether this user may enter it; a tree may belong to numbers that only its daemon can be. Throws as that. */
 export function inspectBind(path: string, option: string): DirectoryFacts {
   const found = inspectDirectory(path, option);
   try {
     accessSync(found.path, constants.X_OK);
+    return found;
   } catch {
-    throw closed(path, option);
+    return { ...found, closed: true };
   }
-  return found;
 }
 
 function closed(path: string, option: string): ImageError {
@@ -69,11 +69,11 @@ export function inspectTree(
   { architecture, findKernel, copied }: { architecture: string; findKernel: boolean; copied: boolean },
 ): TreeFacts {
   const found = inspectDirectory(path, '--directory=');
-  const holder = holderOf(found.path);
+  const holders = holdersOf(found.path);
   const directory = {
     ...found,
-    holder,
-    copyPlace: copied ? throwAwayPlace(found.path, holder) : null,
+    holders,
+    copyPlace: copied ? throwAwayPlace(found.path, holders) : null,
     systemd: systemdOf(found.path, architecture),
     subvolume: isSubvolume(found),
   };

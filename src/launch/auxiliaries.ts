@@ -41,8 +41,10 @@ async function copyWhileTheyLive(
 ): Promise<void> {
   const gone = new AbortController();
   const deaths: Promise<AuxiliaryError>[] = [];
+  let copying = true;
   for (const daemon of daemons) {
     void daemon.ended.then((ended) => {
+      if (!copying) return;
       deaths.push(auxiliaryDeath(daemon, ended));
       gone.abort();
     });
@@ -53,5 +55,7 @@ async function copyWhileTheyLive(
     const [death] = deaths;
     if (death === undefined || signal.aborted) throw error;
     throw await death;
+  } finally {
+    copying = false;
   }
 }

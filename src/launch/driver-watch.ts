@@ -1,9 +1,11 @@
 import type { Notice, Plan, PlannedShare } from '../plan/plan.ts';
 import { patience } from '../plan/readiness.ts';
-import { serialBusId } from '../plan/serial-bus.ts';
 import { devicesDriven } from '../qemu/device-status.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { inQuestion, lacksDriver, type Moment, missingDriver, needsSecondLook } from './guest-drivers.ts';
+
+/** Every machine has a balloon, and no firmware a driver for it, as EDK II has for the console's bus. */
+const witnessId = 'balloon0';
 
 /** Milliseconds between two looks. */
 const secondLook = 3_000;
@@ -79,14 +81,14 @@ export class DriverWatch implements Disposable {
     const start = this.#start;
     const shares = inQuestion(moment, this.#open);
     if (shares.length === 0) return;
-    const devices = [serialBusId, ...shares.map(({ device }) => device)];
-    const [bus = null, ...driven] = await devicesDriven(this.#options.qmp, devices);
+    const devices = [witnessId, ...shares.map(({ device }) => device)];
+    const [witness = null, ...driven] = await devicesDriven(this.#options.qmp, devices);
     if (start !== this.#start) return;
     this.#open = this.#open.filter((share) => driven[shares.indexOf(share)] !== true);
     // Another look may have found out since.
     const lacking = shares.filter(
       (share, index) =>
-        this.#open.includes(share) && lacksDriver(moment, share, { driven: driven[index] ?? null, bus }),
+        this.#open.includes(share) && lacksDriver(moment, share, { driven: driven[index] ?? null, witness }),
     );
     if (lacking.length === 0) return;
     if (!last) {

@@ -27,15 +27,15 @@ export function needsSecondLook(moment: Moment): boolean {
 
 /**
  * Whether the guest has no driver for a share. A guest that has not said that it is up may be in its firmware or boot menu
- * still, with no driver for anything; so the `bus` of its console must have one. Pure.
+ * still; so the `witness` must have a driver: a device of every machine for which no firmware has one. Pure.
  */
 export function lacksDriver(
   moment: Moment,
   share: PlannedShare,
-  { driven, bus }: { readonly driven: Driven; readonly bus: Driven },
+  { driven, witness }: { readonly driven: Driven; readonly witness: Driven },
 ): boolean {
   if (driven !== false) return false;
-  return moment === 'ready' || isRoot(share) || bus === true;
+  return moment === 'ready' || isRoot(share) || witness === true;
 }
 
 /** What the user is told about such a share. Pure. */

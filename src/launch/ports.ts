@@ -35,10 +35,16 @@ async function listen({ address, host }: ForwardedPort): Promise<Bound> {
 async function bind({ address, host }: ForwardedPort): Promise<Bound> {
   const { createSocket } = await import('node:dgram');
   const socket = createSocket('udp4');
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.bind({ address, port: host, exclusive: true }, resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind({ address, port: host, exclusive: true }, resolve);
+    });
+  } catch (error) {
+    // Unlike that of a server, its descriptor stays open.
+    socket.close();
+    throw error;
+  }
   return () => new Promise((resolve) => socket.close(resolve));
 }
 

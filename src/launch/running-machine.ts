@@ -198,6 +198,8 @@ export class RunningMachine implements AsyncDisposable {
   /** Ends a machine that is paused for ever. */
   async #endUseless(): Promise<void> {
     await this.#drivers.panicked();
+    // Whoever has asked meanwhile, for a second time, is ahead of us.
+    if (this.shuttingDown && this.#ladder.step !== 'powerdown') return;
     this.#ladder.end('The machine is of no use any more');
   }
 

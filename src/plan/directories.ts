@@ -6,7 +6,7 @@ import type { Draft } from './draft.ts';
 import { shareMemory } from './memory.ts';
 import type { PciLayout } from './pci.ts';
 import type { PlannedAuxiliary, PlannedShare, PlannedTreeCopy } from './plan.ts';
-import { type Share, virtiofsdCommand } from './virtiofsd.ts';
+import { entersFor, type Share, virtiofsdCommand } from './virtiofsd.ts';
 
 /** The tag of the root file system, which the kernel's `root=` names. */
 export const rootTag = 'root';
@@ -84,7 +84,13 @@ export function planDirectories(
   }
   for (const [index, bind] of settings.binds.entries()) {
     checkTarget(bind, settings.binds.slice(0, index));
-    const path = binds[index]?.path ?? bind.source;
+    const found = binds[index];
+    if (found?.closed && !entersFor(found.uid, sharing, daemon)) {
+      throw new HostError(`${bindOption(bind)} may not be entered by this user`, {
+        hint: 'Change its permissions or those of the directories above it.',
+      });
+    }
+    const path = found?.path ?? bind.source;
     const tag = `mnt${index}`;
     const { readOnly, target } = bind;
     const share: Share = { path, readOnly, ids: null, option: bindOption(bind) };

@@ -107,8 +107,8 @@ export interface PlannedNvram {
   readonly firmware: string;
   /** The template that comes with the firmware, where another one was asked for. */
   readonly ownTemplate?: string;
-  /** Decides besides root what the image or tree is (host/state-place.ts); not said: nobody. */
-  readonly holder?: Owner;
+  /** Decide besides root what the image or tree is (host/state-place.ts); not said: nobody. */
+  readonly holders?: readonly Owner[];
 }
 
 export interface PlannedTpmState {
@@ -120,7 +120,7 @@ export interface PlannedTpmState {
   /** The machine cannot run without a TPM. */
   readonly required: boolean;
   /** As with NVRAM. */
-  readonly holder?: Owner;
+  readonly holders?: readonly Owner[];
 }
 
 /** The copy of a tree that the guest writes to and nobody keeps. */

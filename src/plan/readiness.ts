@@ -68,7 +68,7 @@ export interface ReadinessInput {
 
 /**
  * The ways for the guest's word: over AF_VSOCK where the machine has a vsock device, and always a serial port with a
- * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest, or understood by it.
+ * unit that writes to it. Throws HostError for --notify-ready=yes where neither can be told to the guest.
  */
 export function planReadiness(
   { settings, accelerator, tellable, system, vsock, tree }: ReadinessInput,
@@ -106,10 +106,13 @@ export function planReadiness(
     );
   }
   const mute = tellable && tree !== null && isMute(tree, heardByVsock);
-  if (mute && settings.notifyReady === true) throw muteError(tree, heardByVsock);
-  if (mute && settings.notifyReady === 'auto') {
+  if (mute && settings.notifyReady !== false) {
+    const effect =
+      settings.notifyReady === true
+        ? `the machine is ready when something else there writes READY=1 to the port ${notifyPort}`
+        : 'the machine counts as ready as soon as it runs';
     draft.notice(
-      `systemd ${tree.systemd} in ${tree.path} does not tell its host that it is ready: the machine counts as ready as soon as it runs (see --notify-ready=).`,
+      `systemd ${tree.systemd} in ${tree.path} does not tell its host that it is ready (${readySince}): ${effect} (see --notify-ready=).`,
     );
   }
   const guest = settings.notifyReady === 'auto' ? tellable && system && !mute : settings.notifyReady;
@@ -124,14 +127,6 @@ export function planReadiness(
 /** A systemd that is too old for both ways. Where none was found, who can tell what the tree starts. */
 function isMute({ systemd }: Pick<TreeFacts, 'systemd'>, vsock: boolean): boolean {
   return systemd !== null && systemd < (vsock ? since.vsock : since.port);
-}
-
-function muteError({ path, systemd }: Pick<TreeFacts, 'path' | 'systemd'>, vsock: boolean): HostError {
-  const newer = isMute({ systemd }, true) || vsock ? '' : ', or use --vsock=yes';
-  return new HostError(
-    `--notify-ready=yes cannot be met with --directory=${path}: ${readySince}, and this is ${systemd}`,
-    { hint: `Leave the option out${newer}.` },
-  );
 }
 
 /** False where the user's own credential of that name takes the guest's word elsewhere. */

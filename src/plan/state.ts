@@ -30,7 +30,9 @@ export function besideImage(
 }
 
 /** Who besides root may have the machine's state in their directories; nothing where nobody may, as mostly. */
-export function stateHolder(facts: Pick<HostFacts, 'image' | 'tree'>): { readonly holder?: Owner } {
-  const holder = facts.tree?.holder ?? facts.image?.layers[0].holder;
-  return holder === undefined || holder.uid === 0 ? {} : { holder };
+export function stateHolder(facts: Pick<HostFacts, 'image' | 'tree'>): {
+  readonly holders?: readonly Owner[];
+} {
+  const holders = facts.tree?.holders ?? facts.image?.layers[0].holders ?? [];
+  return holders.length === 0 ? {} : { holders };
 }

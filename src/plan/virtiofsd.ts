@@ -22,10 +22,11 @@ const readOnlyScript = 'mount --bind -- "$1" "$1" && mount -o remount,bind,ro --
 
 /**
  * The same in a user namespace, where nobody gets a directory without what is mounted below it (mount_namespaces(7)): all of
- * that becomes read-only as well, each mount with the options that it has.
+ * that becomes read-only as well, each mount with the options that it has. In other locales findmnt(8) writes what is not
+ * ASCII as numbers.
  */
 const readOnlyUserScript =
-  'mount --rbind -- "$1" "$1" && list=$(findmnt --submounts --list --noheadings --output VFS-OPTIONS,TARGET -- "$1") && ' +
+  'mount --rbind -- "$1" "$1" && list=$(LC_ALL=C.UTF-8 findmnt --submounts --list --noheadings --output VFS-OPTIONS,TARGET -- "$1") && ' +
   'printf "%s\\n" "$list" | while read -r options target; do mount -o "remount,bind,$options,ro" -- "$target" || exit 1; done && ' +
   'shift && exec "$@"';
 
@@ -169,6 +170,15 @@ function cMapping({ user }: SharingFacts, daemon: VirtiofsdFacts, { ids, option 
     unshare: ['--user', '--map-root-user', ...(helpers ? ['--map-auto'] : [])],
     helpers,
   };
+}
+
+/**
+ * Whether a daemon can enter a directory of the user `uid` that is closed to our own: the one in C has all capabilities over
+ * the subordinate numbers in its namespace, the one in Rust is ourselves there.
+ */
+export function entersFor(uid: number, { user }: SharingFacts, { dialect }: VirtiofsdFacts): boolean {
+  const { subordinate = null } = user ?? {};
+  return dialect === 'c' && subordinate !== null && contains(subordinate.uids, uid);
 }
 
 function wrapped(

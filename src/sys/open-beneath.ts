@@ -15,7 +15,7 @@ const openHowSize = 24;
 const [RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH] = [0x04n, 0x08n];
 
 /** Not in Node's constants; the same on x86 and arm64. */
-const O_CLOEXEC = 0o2000000;
+const [O_CLOEXEC, O_PATH] = [0o2000000, 0o10000000];
 
 /**
  * Opens `path` in the directory `root`, both absolute and without links, for reading; nothing on the way below `root` may
@@ -23,7 +23,7 @@ const O_CLOEXEC = 0o2000000;
  * SystemCallError (ELOOP for a link) or the error of open(2).
  */
 export function openBeneath(root: string, path: string): number {
-  const directory = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  const directory = openSync(root, O_PATH | constants.O_DIRECTORY);
   try {
     const how = Buffer.alloc(openHowSize);
     how.writeBigUInt64LE(BigInt(constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC), 0);

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, lchownSync, mkdirSync, symlinkSync } from 'node:f
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { asset } from '../../src/assets.ts';
-import { holderOf, type Owner, unsafeDirectory, unsafePlace } from '../../src/host/state-place.ts';
+import { holdersOf, unsafeDirectory, unsafePlace } from '../../src/host/state-place.ts';
 import { temporaryDirectory, write } from '../temporary.ts';
 
 const [user, other] = [1234, 1235];
@@ -32,13 +32,13 @@ function as<Result>(uid: number, action: () => Result): Result {
 
 test('every directory on the way counts, and the sentence names the first one', () => {
   const { outer, inner, place } = nested();
-  assert.equal(unsafePlace(join(place, 'state'), null), null);
+  assert.equal(unsafePlace(join(place, 'state'), []), null);
   chmodSync(outer, 0o777);
-  assert.equal(unsafePlace(join(place, 'state'), null), `lies in ${outer}, which everybody may write to`);
+  assert.equal(unsafePlace(join(place, 'state'), []), `lies in ${outer}, which everybody may write to`);
   chmodSync(outer, 0o1777);
-  assert.equal(unsafeDirectory(place, null), null);
+  assert.equal(unsafeDirectory(place, []), null);
   chownSync(inner, user, user);
-  assert.deepEqual(unsafeDirectory(place, null), {
+  assert.deepEqual(unsafeDirectory(place, []), {
     path: inner,
     reason: `belongs to the user ${user}, not to root`,
   });
@@ -47,18 +47,18 @@ test('every directory on the way counts, and the sentence names the first one', 
 test('a group may write if it is ours or root’s, not another one', () => {
   const { outer, inner, place } = nested();
   chmodSync(inner, 0o770);
-  assert.equal(unsafeDirectory(place, null), null);
+  assert.equal(unsafeDirectory(place, []), null);
   chownSync(inner, 0, other);
-  assert.deepEqual(unsafeDirectory(place, null), { path: inner, reason: `the group ${other} may write to` });
+  assert.deepEqual(unsafeDirectory(place, []), { path: inner, reason: `the group ${other} may write to` });
   // As with a group for each user and umask 002.
   for (const path of [outer, inner, place]) chownSync(path, user, user);
   chmodSync(inner, 0o775);
   assert.equal(
-    as(user, () => unsafeDirectory(place, null)),
+    as(user, () => unsafeDirectory(place, [])),
     null,
   );
   assert.deepEqual(
-    as(other, () => unsafeDirectory(place, null)),
+    as(other, () => unsafeDirectory(place, [])),
     {
       path: outer,
       reason: `belongs to the user ${user}, neither to us (${other}) nor to root`,
@@ -68,29 +68,53 @@ test('a group may write if it is ours or root’s, not another one', () => {
 
 test('root believes the owner of the image and their own group, but nobody else does', () => {
   const { outer, inner, place } = nested();
-  const holder: Owner = { uid: user, gid: user };
+  const holders = [{ uid: user, gid: user }];
   for (const path of [outer, inner, place]) chownSync(path, user, user);
   chmodSync(inner, 0o775);
-  assert.equal(unsafeDirectory(outer, null)?.path, outer);
-  assert.equal(unsafeDirectory(place, holder), null);
-  assert.equal(as(other, () => unsafeDirectory(place, holder))?.path, outer);
+  assert.equal(unsafeDirectory(outer, [])?.path, outer);
+  assert.equal(unsafeDirectory(place, holders), null);
+  assert.equal(as(other, () => unsafeDirectory(place, holders))?.path, outer);
   chownSync(inner, user, other);
-  assert.equal(unsafeDirectory(place, holder)?.path, inner);
+  assert.equal(unsafeDirectory(place, holders)?.path, inner);
 });
 
-test('who holds an image is its owner, or of root’s whoever has the directory above', () => {
+test('who holds an image is its owner, and whoever has a directory above it', () => {
   const { outer, inner, place } = nested();
   const image = write(join(place, 'disk.raw'));
-  assert.deepEqual(holderOf(image), { uid: 0, gid: 0 });
+  assert.deepEqual(holdersOf(image), []);
   chownSync(outer, user, other);
-  assert.deepEqual(holderOf(image), { uid: user, gid: other });
+  assert.deepEqual(holdersOf(image), [{ uid: user, gid: other }]);
   symlinkSync(image, join(outer, '..', 'link'));
-  assert.deepEqual(holderOf(join(outer, '..', 'link')), { uid: user, gid: other });
-  assert.equal(unsafePlace(`${image}.tpmstate`, holderOf(image)), null);
+  assert.deepEqual(holdersOf(join(outer, '..', 'link')), [{ uid: user, gid: other }]);
+  assert.equal(unsafePlace(`${image}.tpmstate`, holdersOf(image)), null);
   chownSync(image, other, user);
-  assert.deepEqual(holderOf(image), { uid: other, gid: user });
-  chownSync(inner, other, user);
-  assert.equal(unsafeDirectory(place, holderOf(image))?.path, outer);
+  assert.deepEqual(holdersOf(image), [
+    { uid: other, gid: user },
+    { uid: user, gid: other },
+  ]);
+  assert.equal(unsafePlace(`${image}.tpmstate`, holdersOf(image)), null);
+  chownSync(inner, user + 7, user);
+  assert.equal(unsafeDirectory(place, holdersOf(image)), null);
+  assert.deepEqual(holdersOf(join(place, 'none')), []);
+});
+
+test('to what belongs to us any group may write that we are in, as a service with Group= has it', () => {
+  const { outer, inner, place } = nested();
+  for (const path of [outer, inner, place]) chownSync(path, user, other);
+  chmodSync(inner, 0o775);
+  const groups = process.getgroups?.() ?? [];
+  const seen = (of: readonly number[]) => {
+    process.setgroups?.([...of]);
+    try {
+      return as(user, () => unsafeDirectory(place, []));
+    } finally {
+      process.setgroups?.(groups);
+    }
+  };
+  assert.deepEqual(seen([]), { path: inner, reason: `the group ${other} may write to` });
+  assert.equal(seen([other]), null);
+  chownSync(inner, 0, other);
+  assert.deepEqual(seen([other]), { path: inner, reason: `the group ${other} may write to` });
 });
 
 test('links are followed step by step: each one and where it lies must be ours', () => {
@@ -100,14 +124,14 @@ test('links are followed step by step: each one and where it lies must be ours',
   symlinkSync(place, join(open, 'second'));
   symlinkSync('../open/second', join(elsewhere, 'first'));
   const path = join(elsewhere, 'first');
-  assert.equal(unsafeDirectory(path, null), null);
+  assert.equal(unsafeDirectory(path, []), null);
   lchownSync(join(open, 'second'), user, user);
-  assert.equal(unsafeDirectory(path, null)?.path, join(open, 'second'));
+  assert.equal(unsafeDirectory(path, [])?.path, join(open, 'second'));
   chmodSync(open, 0o777);
-  assert.equal(unsafeDirectory(path, null)?.path, open);
+  assert.equal(unsafeDirectory(path, [])?.path, open);
   symlinkSync('loop', join(inner, 'loop'));
-  assert.throws(() => unsafeDirectory(join(inner, 'loop'), null), { code: 'ELOOP' });
-  assert.throws(() => unsafeDirectory(join(inner, 'nothing'), null), { code: 'ENOENT' });
+  assert.throws(() => unsafeDirectory(join(inner, 'loop'), []), { code: 'ELOOP' });
+  assert.throws(() => unsafeDirectory(join(inner, 'nothing'), []), { code: 'ENOENT' });
 });
 
 test('in a user namespace those without a number there count as root, but not what everybody may write to', () => {
@@ -120,12 +144,12 @@ test('in a user namespace those without a number there count as root, but not wh
         encoding: 'utf8',
       }),
     );
-  assert.equal(unsafeDirectory(place, null)?.path, inner);
+  assert.equal(unsafeDirectory(place, [])?.path, inner);
   assert.equal(inside(), null);
   chmodSync(inner, 0o777);
   assert.deepEqual(inside(), { path: inner, reason: 'everybody may write to' });
   // Elsewhere it is a user like any other.
   chmodSync(inner, 0o755);
   chownSync(inner, 65534, 65534);
-  assert.equal(unsafeDirectory(place, null)?.path, inner);
+  assert.equal(unsafeDirectory(place, [])?.path, inner);
 });

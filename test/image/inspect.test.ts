@@ -45,7 +45,7 @@ test('a raw image, also through a link', async () => {
           format: 'raw',
           type: 'file',
           identity: identity(at('base.raw')),
-          holder: { uid: 0, gid: 0 },
+          holders: [],
           size: 1024 * 1024,
           virtualSize: 1024 * 1024,
           writable: true,

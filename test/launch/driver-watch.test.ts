@@ -23,10 +23,10 @@ function sharing(tree: boolean): Plan {
 /** A watch of a guest whose devices have the drivers that the test says. */
 function stage(context: TestContext, { tree = false, answer = status }: StageOptions = {}) {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const state = { driven: new Set(['serial0']), running: true, asked: 0 };
+  const state = { driven: new Set(['balloon0']), running: true, asked: 0 };
   const told: string[] = [];
   const plan = sharing(tree);
-  const ids = ['serial0', 'root-device0', 'mnt0-device0'];
+  const ids = ['balloon0', 'root-device0', 'mnt0-device0'];
   const execute = async (name: CommandName, values?: { 'command-line': string }) => {
     state.asked += 1;
     if (name === 'query-pci') {

@@ -15,17 +15,17 @@ test('a guest that ends early may have wanted its root only', () => {
 test('what is driven, and what nobody knows, is never missing', () => {
   for (const moment of moments) {
     for (const driven of [true, null]) {
-      for (const bus of [true, false, null]) {
-        assert.equal(lacksDriver(moment, root, { driven, bus }), false);
-        assert.equal(lacksDriver(moment, bind, { driven, bus }), false);
+      for (const witness of [true, false, null]) {
+        assert.equal(lacksDriver(moment, root, { driven, witness }), false);
+        assert.equal(lacksDriver(moment, bind, { driven, witness }), false);
       }
     }
   }
 });
 
 test('a guest that has said nothing must have drivers for other things, but for its root', () => {
-  const lacking = (share: PlannedShare, bus: boolean | null) =>
-    moments.filter((moment) => lacksDriver(moment, share, { driven: false, bus }));
+  const lacking = (share: PlannedShare, witness: boolean | null) =>
+    moments.filter((moment) => lacksDriver(moment, share, { driven: false, witness }));
   assert.deepEqual(lacking(root, null), moments);
   assert.deepEqual(lacking(bind, true), moments);
   assert.deepEqual(lacking(bind, false), ['ready']);

@@ -281,6 +281,9 @@ const cases: { readonly [name: string]: Case } = {
     { binds: hosts.twoBinds },
   ),
   'bind-c-user': sharing(hosts.daemonC, hosts.user, { binds: hosts.twoBinds }),
+  'bind-c-user-closed': closedBind(hosts.daemonC, 100_998),
+  'bind-c-user-closed-foreign': closedBind(hosts.daemonC, 0),
+  'bind-rust-user-closed': closedBind(hosts.daemonRust, 100_998),
   'bind-c-user-groups': sharing(
     hosts.daemonC,
     { ...hosts.user, subordinate: null },
@@ -720,6 +723,13 @@ function sharing(
     binds: (input.binds ?? []).map(({ source }) => ({ ...hosts.directory, path: source })),
   };
   return { host, settings: { tpm: false, firmware: tree === null ? 'auto' : 'none', ...input } };
+}
+
+/** A directory of the user `uid` that ordinary users may not enter. */
+function closedBind(virtiofsd: NonNullable<HostFacts['sharing']>['virtiofsd'], uid: number): Case {
+  const open = sharing(virtiofsd, hosts.user, { binds: hosts.twoBinds.slice(0, 1) });
+  const binds = open.host.binds.map((found) => ({ ...found, uid, closed: true as const }));
+  return { ...open, host: { ...open.host, binds } };
 }
 
 function named(descriptor: NonNullable<HostFacts['firmware']['named']>, more: SettingsInput = {}): Case {

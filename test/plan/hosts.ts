@@ -14,7 +14,7 @@ export function layer(change: Partial<ImageLayer> = {}): ImageLayer {
     format: 'raw',
     type: 'file',
     identity: '65024:4711',
-    holder: { uid: 0, gid: 0 },
+    holders: [],
     size: 3 * 1024 ** 3,
     virtualSize: 3 * 1024 ** 3,
     writable: true,
@@ -249,7 +249,7 @@ export const tree: TreeFacts = {
     virtiofs: 'yes',
   },
   copyPlace: null,
-  holder: { uid: 0, gid: 0 },
+  holders: [],
   systemd: 257,
   subvolume: false,
 };

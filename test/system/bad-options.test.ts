@@ -240,7 +240,7 @@ const cases: { readonly [option: string]: readonly Case[] } = {
     [[...uefi, '--efi-nvram-state=@/foreign.vars'], /^The NVRAM state .* belongs to the user 65534/],
     [
       [...uefi, '--efi-nvram-state=@/open/closed/vars'],
-      /lies in @\/open, which everybody may write to\. Name another file with --efi-nvram-state=\.$/,
+      /lies in @\/open, which everybody may write to\. Name another file with --efi-nvram-state=, or say --efi-nvram-state=off\.$/,
     ],
     [[...uefi, '--efi-nvram-state=@/text'], /^The NVRAM state @\/text is for a flash of 5 bytes/],
     [

@@ -169,16 +169,26 @@ export class TerminalFilter {
     // Leading zeros are none to the terminal.
     const kept = all.filter((mode) => {
       const number = String(Number(mode));
-      const rule = rules.get(number) ?? 'pass';
+      const rule = rules.get(number) ?? (sequence.prefix === 0 ? 'pass' : 'never');
       return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay' && number !== sizeReports);
     });
     if (sequence.final === 0x68 && kept.some((mode) => reports.test(mode))) this.questions += 1;
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
-    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
+    let left = '';
+    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode))) {
+      if (sequence.final === 0x6c) left = this.#leaveScreen();
       this.#alternate = sequence.final === 0x68;
-    if (kept.length === all.length) return 'pass';
+    }
+    if (kept.length === all.length && left === '') return 'pass';
     const prefix = sequence.prefix === 0 ? '' : '?';
-    return Buffer.from(`\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
+    return Buffer.from(`${left}\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
+  }
+
+  /** Before the alternate screen is left: what takes back changes to it, since nobody comes to it again in the end. */
+  #leaveScreen(): string {
+    const undo = this.undoScreen();
+    if (this.#alternate) this.#keyboards[1].forget();
+    return undo;
   }
 
   #window(parameters: string): Verdict {

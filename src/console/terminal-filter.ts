@@ -50,6 +50,8 @@ export class TerminalFilter {
   ];
   readonly #modifiers = new KeyModifiers();
   #alternate = false;
+  /** The terminal's attributes were asked for, and since then nothing that each terminal answers. */
+  #attributesAsked = false;
   #coloursSet = false;
 
   constructor({ mode, allow }: TerminalFilterOptions) {
@@ -75,6 +77,7 @@ export class TerminalFilter {
           if (sequence.final === 0x63) this.#reset(); // RIS
           // DECKPAM, a mode of the keyboard.
           if (sequence.final === 0x3d) return this.mode === 'read-only' ? 'drop' : 'pass';
+          if (sequence.final === 0x5a) return this.#attributes(); // DECID
         }
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
@@ -152,6 +155,7 @@ export class TerminalFilter {
     const { final, prefix } = sequence;
     if (final === 0x68 || final === 0x6c) return this.#modes(sequence);
     if (final === 0x74) return this.#window(body(sequence));
+    if (prefix === 0) return final === 0x63 ? this.#attributes() : this.#status(body(sequence));
     if (this.mode === 'read-only') return 'drop';
     if (final === 0x75) {
       const verdict = this.#keyboards[this.#alternate ? 1 : 0].judge(prefix, body(sequence));
@@ -159,6 +163,25 @@ export class TerminalFilter {
     }
     this.#modifiers.see(sequence);
     return 'pass';
+  }
+
+  /** DA1. */
+  #attributes(): Verdict {
+    const verdict = this.#question('pass');
+    if (verdict === 'pass') this.#attributesAsked = true;
+    return verdict;
+  }
+
+  /**
+   * DSR. Whether the terminal works (5) is no question right behind the one for its attributes: both answers together mark the
+   * end of all answers (last-answers.ts). Only that for the cursor (6) surely comes between them.
+   */
+  #status(parameters: string): Verdict {
+    const cursor = /^0*6$/.test(parameters);
+    if (!cursor && this.#attributesAsked) return 'drop';
+    const verdict = this.#question('pass');
+    if (cursor && verdict === 'pass') this.#attributesAsked = false;
+    return verdict;
   }
 
   /** The list without the modes that are not for the guest. */

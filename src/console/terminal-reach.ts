@@ -33,9 +33,9 @@ export type Rule = 'pass' | 'answered' | 'never' | 'own' | Reach;
 /** CSI sequences by prefix, intermediates and final byte. What is not here is `answered`: it might be. */
 const csis: Readonly<Record<string, Rule>> = {
   ...each('@ A B C D E F G H I J K L M P S T X Z ` a b d e f g m q r s u', 'pass'),
-  ...each('c n x >c =c ?n $p ?$p >q ?u ?m ?S #R', 'answered'),
+  ...each('x >c =c ?n $p ?$p >q ?u ?m ?S #R', 'answered'),
   ...each('>u <u =u >m >n >s', 'answered'), // keyboard protocols; the end undoes them
-  ...each('h l ?h ?l t >u <u =u >m >n', 'own'),
+  ...each('h l ?h ?l t c n >u <u =u >m >n', 'own'),
   ...each('?J ?K !p "q ?c #p #q #{ #} $r $t $v $x $z ${ *x >p', 'pass'),
   // Printer, answers that the guest chooses, key programming, self tests, consoles of the host, other protocols; DEC's
   // locator, which goes on to report the mouse.

@@ -12,9 +12,10 @@ export class KeyModifiers {
   readonly #touched = new Map<string, string>();
 
   /** Takes a sequence with the final byte `m` or `n` and the prefix `>` that goes to the terminal. */
-  see({ data, start, end, bodyStart, bodyEnd }: Sequence): void {
+  see({ data, start, end, bodyStart, bodyEnd, final }: Sequence): void {
     const [parameter = ''] = data.toString('latin1', bodyStart, bodyEnd).split(';');
-    const [, resource] = resources.exec(parameter) ?? [];
+    // Without one `m` puts all back, and `n` disables that of the function keys.
+    const [, resource] = resources.exec(parameter === '' && final === 0x6e ? '2' : parameter) ?? [];
     if (resource !== undefined) this.#touched.set(resource, data.toString('latin1', start, end));
     else if (parameter === '') this.reset();
   }

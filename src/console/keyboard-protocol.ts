@@ -1,5 +1,5 @@
-/** Settings that a guest may have pushed at one time. */
-const STACK_LIMIT = 16;
+/** Settings that a guest may have pushed at one time: in terminals with eight places one more would push out the host's. */
+const STACK_LIMIT = 7;
 /** The parameters of `=` and `>`: flags, and for `=` how they are meant. */
 const wellFormed = /^([0-9]{0,3})(?:;([123]?))?$/;
 
@@ -31,6 +31,12 @@ export class KeyboardProtocol {
   reset(): void {
     // Not all terminals have a reset that goes so far.
     if (this.#pushed.length > 0 || this.#base !== null) this.#base = 0;
+    this.#pushed.length = 0;
+  }
+
+  /** Nothing is left of what the guest has done. */
+  forget(): void {
+    this.#base = null;
     this.#pushed.length = 0;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Two questions that each terminal answers, for its attributes (DA1) and whether it works (DSR 5): once both answers are here, one
- * right behind the other, those to all questions of before are. Either of them alone may be to a question of the guest's.
+ * right behind the other, those to all questions of before are. Either of them alone may be to a question of the guest's,
+ * but not both: terminal-filter.ts lets no guest ask the second right behind the first.
  */
 export const lastQuestions = '\x1b[c\x1b[5n';
 

@@ -4,6 +4,9 @@ import type { EscapeSink, Sequence } from './escape-sequence.ts';
 /** Bytes of parameters; longer ones are no mode sequences. */
 const LONGEST = 64;
 
+/** Modes that show the alternate screen, of which there is one: each leaves it, whichever has shown it. */
+const screens: readonly number[] = [47, 1047, 1049];
+
 /** The modes that make a shell unusable when a guest leaves them behind, with what they are at rest. */
 const atRest = new Map<number, boolean>([
   [1, false], // application cursor keys
@@ -16,10 +19,13 @@ const atRest = new Map<number, boolean>([
   [45, false], // reverse wrap around
   [66, false], // application keypad
   ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016].map((mode) => [mode, false] as const), // mouse, focus
-  ...[47, 1047, 1049].map((mode) => [mode, false] as const), // alternate screen
+  ...screens.map((mode) => [mode, false] as const),
   [69, false], // left and right margins
+  [80, false], // sixels do not scroll
+  [1070, true], // each sixel image has colours of its own
   [2004, false], // bracketed paste
   [2026, false], // synchronized output
+  [8452, false], // cursor beside a sixel image
   ...[2031, 2048].map((mode) => [mode, false] as const), // reports of colour scheme and window size
 ]);
 
@@ -82,8 +88,8 @@ export class PrivateModes {
       const mode = Number(parameter);
       const rest = atRest.get(mode);
       if (rest === undefined) continue;
-      if (on === rest) this.#changed.delete(mode);
-      else this.#changed.add(mode);
+      if (on !== rest) this.#changed.add(mode);
+      else for (const same of isScreen(mode) ? screens : [mode]) this.#changed.delete(same);
     }
   }
 
@@ -126,5 +132,5 @@ function resetModes(modes: readonly number[]): string {
 }
 
 function isScreen(mode: number): boolean {
-  return mode === 47 || mode === 1047 || mode === 1049;
+  return screens.includes(mode);
 }

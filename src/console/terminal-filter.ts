@@ -50,6 +50,8 @@ export class TerminalFilter {
   ];
   readonly #modifiers = new KeyModifiers();
   #alternate = false;
+  /** The terminal's attributes were asked for, and since then nothing that each terminal answers. */
+  #attributesAsked = false;
   #coloursSet = false;
 
   constructor({ mode, allow }: TerminalFilterOptions) {
@@ -75,6 +77,7 @@ export class TerminalFilter {
           if (sequence.final === 0x63) this.#reset(); // RIS
           // DECKPAM, a mode of the keyboard.
           if (sequence.final === 0x3d) return this.mode === 'read-only' ? 'drop' : 'pass';
+          if (sequence.final === 0x5a) return this.#attributes(); // DECID
         }
         return this.#verdict(escapeRule(sequence.intermediates, sequence.final));
       case 'osc':
@@ -152,6 +155,7 @@ export class TerminalFilter {
     const { final, prefix } = sequence;
     if (final === 0x68 || final === 0x6c) return this.#modes(sequence);
     if (final === 0x74) return this.#window(body(sequence));
+    if (prefix === 0) return final === 0x63 ? this.#attributes() : this.#status(body(sequence));
     if (this.mode === 'read-only') return 'drop';
     if (final === 0x75) {
       const verdict = this.#keyboards[this.#alternate ? 1 : 0].judge(prefix, body(sequence));
@@ -159,6 +163,25 @@ export class TerminalFilter {
     }
     this.#modifiers.see(sequence);
     return 'pass';
+  }
+
+  /** DA1. */
+  #attributes(): Verdict {
+    const verdict = this.#question('pass');
+    if (verdict === 'pass') this.#attributesAsked = true;
+    return verdict;
+  }
+
+  /**
+   * DSR. Whether the terminal works (5) is no question right behind the one for its attributes: both answers together mark the
+   * end of all answers (last-answers.ts). Only that for the cursor (6) surely comes between them.
+   */
+  #status(parameters: string): Verdict {
+    const cursor = /^0*6$/.test(parameters);
+    if (!cursor && this.#attributesAsked) return 'drop';
+    const verdict = this.#question('pass');
+    if (cursor && verdict === 'pass') this.#attributesAsked = false;
+    return verdict;
   }
 
   /** The list without the modes that are not for the guest. */
@@ -169,16 +192,26 @@ export class TerminalFilter {
     // Leading zeros are none to the terminal.
     const kept = all.filter((mode) => {
       const number = String(Number(mode));
-      const rule = rules.get(number) ?? 'pass';
+      const rule = rules.get(number) ?? (sequence.prefix === 0 ? 'pass' : 'never');
       return this.#permits(rule) || (rule === 'answered' && this.mode === 'replay' && number !== sizeReports);
     });
     if (sequence.final === 0x68 && kept.some((mode) => reports.test(mode))) this.questions += 1;
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
-    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode)))
+    let left = '';
+    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode))) {
+      if (sequence.final === 0x6c) left = this.#leaveScreen();
       this.#alternate = sequence.final === 0x68;
-    if (kept.length === all.length) return 'pass';
+    }
+    if (kept.length === all.length && left === '') return 'pass';
     const prefix = sequence.prefix === 0 ? '' : '?';
-    return Buffer.from(`\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
+    return Buffer.from(`${left}\x1b[${prefix}${kept.join(';')}${String.fromCharCode(sequence.final)}`);
+  }
+
+  /** Before the alternate screen is left: what takes back changes to it, since nobody comes to it again in the end. */
+  #leaveScreen(): string {
+    const undo = this.undoScreen();
+    if (this.#alternate) this.#keyboards[1].forget();
+    return undo;
   }
 
   #window(parameters: string): Verdict {

@@ -33,9 +33,9 @@ export type Rule = 'pass' | 'answered' | 'never' | 'own' | Reach;
 /** CSI sequences by prefix, intermediates and final byte. What is not here is `answered`: it might be. */
 const csis: Readonly<Record<string, Rule>> = {
   ...each('@ A B C D E F G H I J K L M P S T X Z ` a b d e f g m q r s u', 'pass'),
-  ...each('c n x >c =c ?n $p ?$p >q ?u ?m ?S #R', 'answered'),
+  ...each('x >c =c ?n $p ?$p >q ?u ?m ?S #R', 'answered'),
   ...each('>u <u =u >m >n >s', 'answered'), // keyboard protocols; the end undoes them
-  ...each('h l ?h ?l t >u <u =u >m >n', 'own'),
+  ...each('h l ?h ?l t c n >u <u =u >m >n', 'own'),
   ...each('?J ?K !p "q ?c #p #q #{ #} $r $t $v $x $z ${ *x >p', 'pass'),
   // Printer, answers that the guest chooses, key programming, self tests, consoles of the host, other protocols; DEC's
   // locator, which goes on to report the mouse.
@@ -67,12 +67,16 @@ export const oscRules: Readonly<Record<string, Rule>> = {
   ...each('1337 5113', 'files'),
 };
 
-/** DEC private modes that a guest may not change freely. All others are harmless. */
+/**
+ * The DEC private modes that a guest may change; all others are never for it, since terminals have modes of their own for the
+ * keyboard and the clipboard (9001, 5522, 7727), and settings that nobody could put back (1007, 1035 to 1061). Where
+ * terminals agree on what these are at rest, private-modes.ts undoes them.
+ */
 export const privateModeRules: ReadonlyMap<string, Rule> = new Map([
-  ...modes('2 18 19 38 44 46 1001', 'never'), // VT52, printer, Tektronix, margin bell, log, mouse that waits
-  ...modes('40', 'window'), // 132 columns
-  ...modes('1 9 66 67 1000 1002 1003 1004 1005 1006 1007 1015 1016 2004 2031 2048', 'answered'),
-  ...modes('1034 1035 1036 1037 1039 1050 1051 1052 1053 1060 1061', 'answered'), // keys
+  ...modes('4 5 6 7 8 12 25 45 47 69 1047 1048 1049 2026 2027', 'pass'), // screen, cursor, wrap around, margins
+  ...modes('80 1070 8452', 'graphics'), // sixels: scrolling, colours of their own, where the cursor stays
+  ...modes('3 40', 'window'), // 132 columns
+  ...modes('1 9 66 1000 1002 1003 1004 1005 1006 1015 1016 1034 2004 2031 2048', 'answered'), // keys, mouse, reports
 ]);
 
 /** Modes of ECMA-48 and VT100: locked keyboard, local echo, Return sends two characters. */

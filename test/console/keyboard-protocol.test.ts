@@ -50,7 +50,7 @@ test('the keyboard is the host’s after the end, and as the guest wants it afte
       keyboard.write(out.end());
       assert.equal(keyboard.screen, 0);
       assert.deepEqual(keyboard.screens[0], [0]);
-      if (before.screen === 1) assert.deepEqual(keyboard.screens[1], [0]);
+      assert.deepEqual(keyboard.screens[1], [0]);
       keyboard.write(out.again(24));
       assert.deepEqual({ ...keyboard }, before);
       keyboard.write(out.endOfAny());
@@ -70,6 +70,27 @@ test('what the host has pushed before is there after the end', () => {
   assert.deepEqual(keyboard.screens[0], [0, 7]);
 });
 
+test('what was pushed for the alternate screen goes with it, and other modes with that', () => {
+  const shown = (text: string) => guestOutput().push(Buffer.from(text)).toString();
+  assert.equal(
+    shown('\x1b[?1049h\x1b[>31u\x1b[=1u\x1b[?25;1049l\x1b[?1049h\x1b[<u'),
+    '\x1b[?1049h\x1b[>31u\x1b[=1u\x1b[<1u\x1b[?25;1049l\x1b[?1049h',
+  );
+  const normal = '\x1b[>1u\x1b[?1049l\x1b[?1049h\x1b[?47l\x1b[<u';
+  assert.equal(shown(normal), normal);
+});
+
+test('a terminal with eight places keeps what the host has pushed', () => {
+  const keyboard = new Keyboard();
+  keyboard.write('\x1b[>7u');
+  const [places, host] = [8, keyboard.screens[0].slice(1)];
+  const out = guestOutput();
+  keyboard.write(out.push(Buffer.from('\x1b[>1u'.repeat(30))).toString());
+  assert.ok(keyboard.screens[0].length - 1 <= places);
+  keyboard.write(out.end());
+  assert.deepEqual(keyboard.screens[0].slice(1), host);
+});
+
 test('the stack is bounded, and what is malformed is dropped', () => {
   const protocol = new KeyboardProtocol();
   for (const parameters of ['1:2', '1;4', '1;2;3', '9999', ';x']) {
@@ -78,8 +99,8 @@ test('the stack is bounded, and what is malformed is dropped', () => {
   }
   assert.equal(protocol.judge(0x3c, '1'), 'drop');
   assert.equal(protocol.judge(0x3c, '1:2'), 'drop');
-  for (let count = 0; count < 16; count += 1) assert.equal(protocol.judge(0x3e, '1'), 'pass');
+  for (let count = 0; count < 7; count += 1) assert.equal(protocol.judge(0x3e, '1'), 'pass');
   assert.equal(protocol.judge(0x3e, '1'), 'drop');
-  assert.equal(protocol.judge(0x3c, '20'), 16);
+  assert.equal(protocol.judge(0x3c, '20'), 7);
   assert.equal(protocol.undo(), '');
 });

@@ -24,8 +24,8 @@ test('the cursor gets its shape back, a reset terminal needs nothing', () => {
 });
 
 test('where nothing is known all is undone that may be, but for what would move the cursor', () => {
-  const set = (mode: number) => `\x1b[?${mode}${mode === 7 || mode === 8 || mode === 25 ? 'l' : 'h'}`;
-  const modes = Array.from({ length: 3000 }, (_, mode) => mode);
+  const set = (mode: number) => `\x1b[?${mode}${[7, 8, 25, 1070].includes(mode) ? 'l' : 'h'}`;
+  const modes = Array.from({ length: 10_000 }, (_, mode) => mode);
   const known = resetAfter(...modes.map(set), '\x1b[5 q\x1b[?17;0;64c');
   const sequences = (text: string) => text.match(/\x1b(?:\[[!-?]*[ !]?[@-~]|[(78>=]B?)|\x0f/g) ?? [];
   assert.equal(sequences(known).join(''), known);
@@ -38,6 +38,18 @@ test('where nothing is known all is undone that may be, but for what would move 
 
 test('the alternate screen is left first', () => {
   assert.equal(resetAfter('\x1b[?1h\x1b[?1049h'), `\x1b[?1049l\x1b[?1l${always}`);
+});
+
+test('there is one alternate screen: whichever leaves it, it is left', () => {
+  for (const set of [47, 1047, 1049])
+    for (const reset of [47, 1047, 1049]) {
+      const modes = new PrivateModes();
+      modes.push(Buffer.from(`\x1b[?${set}h\x1b[?1047h\x1b[?${reset}l`));
+      assert.equal(modes.screenAgain(), '');
+      assert.equal(modes.reset(), always);
+      modes.push(Buffer.from(`\x1b[?${set}h`));
+      assert.equal(modes.screenAgain(), `\x1b[?${set}h`);
+    }
 });
 
 test('what looks alike is none', () => {

@@ -110,6 +110,31 @@ for (const [reach, sequences] of Object.entries(questions)) {
   });
 }
 
+test('a guest does not ask what marks the end of all answers', () => {
+  for (const attributes of ['\x1b[c', '\x1b[0c', '\x1b[00;1c', '\x1bZ', '\u009bc', '\u009a'])
+    for (const status of ['\x1b[5n', '\x1b[05n', '\x1b[5;1n', '\u009b5n'])
+      for (const between of [
+        '',
+        'text',
+        '\x1b[?996n',
+        '\x1b[>c',
+        '\x1b[?1004h',
+        '\x1b]11;?\x07',
+        '\x1b[5n',
+      ]) {
+        const { output } = shown(`${attributes}${between}${status}`, 'interactive', reaches);
+        const name = JSON.stringify([attributes, between, status]);
+        assert.match(output, /^\x1b(?:\[[0-9;]*c|Z)/, name);
+        assert.doesNotMatch(output, /\x1b\[[0-9;]*n/, name);
+      }
+  for (const text of ['\x1b[5n\x1b[c', '\x1b[c\x1b[6n\x1b[5n', '\x1b[>c\x1b[5n\x1b[5n'])
+    assert.equal(shown(text, 'interactive', reaches).output, text);
+  const out = new GuestOutput({ tint: null, mode: 'replay', allow: new Set() });
+  assert.equal(out.push(Buffer.from('\x1b[c')).toString(), '');
+  out.mode = 'interactive';
+  assert.equal(out.push(Buffer.from('\x1b[5n')).toString(), '\x1b[5n');
+});
+
 test('questions whose answers a guest could choose go nowhere, and count for none', () => {
   for (const sequence of [
     ...[

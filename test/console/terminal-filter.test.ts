@@ -41,12 +41,13 @@ const guarded: Readonly<Record<Reach, readonly string[]>> = {
     '\x1bP0;1;0q#0\r\n~\x1b\\',
     '\x1b_Ga=T,f=100;QQ==\x1b\\',
     '\x1b_Ga=T,t=d;QQ==\x1b\\',
+    '\x1b[?80l\x1b[?1070h\x1b[?8452h',
     `\x1bPq${'~'.repeat(9000)}\x1b\\`,
   ],
   hyperlinks: ['\x1b]8;;https://example.org/\x1b\\', '\x1b]8;;\x07'],
   notifications: ['\x1b]9;hello\x07', '\x1b]777;notify;a;b\x07', '\x1b]99;;hello\x1b\\', '\x1b]9;4;1;50\x07'],
   title: ['\x1b]0;name\x07', '\x1b]2;näme\x1b\\', '\x1b]1;\x07', '\x1b[22;0t\x1b[23;0t'],
-  window: ['\x1b[8;50;132t', '\x1b[2t', '\x1b[9;1t', '\x1b[48t', '\x1b[?40h', '\x1b[132$|'],
+  window: ['\x1b[8;50;132t', '\x1b[2t', '\x1b[9;1t', '\x1b[48t', '\x1b[?40h', '\x1b[?3h', '\x1b[132$|'],
   'working-directory': ['\x1b]7;file://host/etc\x07'],
 };
 
@@ -120,6 +121,26 @@ test('some things are never for a guest', () => {
       '\x1b[<u',
       '\x1b[4:3h',
     ],
+    // Keyboards and pastes of the terminal's own, and what nobody could put back.
+    ...[
+      '9001',
+      '5522',
+      '7727',
+      '7765',
+      '1007',
+      '1046',
+      '2001',
+      '2003',
+      '2005',
+      '2006',
+      '67',
+      '1035',
+      '1036',
+      '1037',
+    ].map((mode) => `\x1b[?${mode}h`),
+    ...['1039', '1050', '1053', '1060', '1061', '9001', '36', '95', '99999', '', '09001'].map(
+      (mode) => `\x1b[?${mode}l`,
+    ),
   ]) {
     assert.equal(filtered(`a${sequence}b`, reaches), 'ab', JSON.stringify(sequence));
   }
@@ -174,6 +195,28 @@ test('what programs need goes by', () => {
       '\x1b[4h',
       '\x1b[1"q',
     ],
+    ...[
+      '1',
+      '4',
+      '5',
+      '6',
+      '7',
+      '12',
+      '25',
+      '45',
+      '47',
+      '66',
+      '69',
+      '1000',
+      '1002',
+      '1003',
+      '1004',
+      '1005',
+      '1006',
+    ].map((mode) => `\x1b[?${mode}h`),
+    ...['1015', '1016', '1034', '1047', '1048', '1049', '2004', '2026', '2027', '2031', '2048'].map(
+      (mode) => `\x1b[?${mode}l`,
+    ),
   ].join('x');
   assert.equal(filtered(needed), needed);
 });

@@ -91,10 +91,11 @@ export class GuestOutput implements EscapeSink {
 
   /**
    * What to write in place of `end` where some of what the guest wrote last may not have reached the terminal: undoes
-   * whatever a guest can have done, and pops the titles that are pushed now.
+   * whatever a guest can have done, and pops the titles that are pushed now, but for those that have not reached it for sure.
    */
-  endOfAny(): string {
-    return `\x18${afterAny(this.#allow)}${popTitles(this.#filter.titles)}${this.#tint?.end() ?? ''}`;
+  endOfAny(lostTitles = 0): string {
+    const titles = popTitles(Math.max(0, this.#filter.titles - lostTitles));
+    return `\x18${afterAny(this.#allow)}${titles}${this.#tint?.end() ?? ''}`;
   }
 
   /** What to write after `end` when the guest is shown once more, in so many rows; of what stood there nothing comes back. */

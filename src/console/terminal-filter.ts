@@ -283,6 +283,17 @@ export function popTitles(count: number): string {
   return '\x1b[23;0t'.repeat(count);
 }
 
+/** How many titles more are pushed than popped by what a filter has let pass, without what ends in its first `sent` bytes. */
+export function pushedTitles(bytes: Buffer, sent: number): number {
+  let count = 0;
+  for (const { 0: sequence, 1: digit, index } of bytes.toString('latin1').matchAll(titleSteps)) {
+    if (index + sequence.length > sent) count += digit === '2' ? 1 : -1;
+  }
+  return count;
+}
+
+const titleSteps = /\x1b\[0*2([23])(?:;[0-9;:]*)?t/g;
+
 /** What takes back all that a guest may have changed on the screen that is shown, where nothing is known; the titles stay. */
 export function undoAny(allow: ReadonlySet<Reach>): string {
   return `${undoAnyKeyboard}${undoAnyModifiers}${allow.has('colours') ? ownColours : ''}`;

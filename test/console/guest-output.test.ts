@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GuestOutput } from '../../src/console/guest-output.ts';
+import { pushedTitles } from '../../src/console/terminal-filter.ts';
 import { allowedByDefault } from '../../src/console/terminal-reach.ts';
 import { reaches } from '../../src/settings/defaults.ts';
 import { chunkedStream } from './chunks.ts';
@@ -78,9 +79,20 @@ test('titles that are pushed are popped by who has not seen the guest too', () =
   out.push(Buffer.from('\x1b[22t'.repeat(100)));
   assert.equal(out.endOfAny(), `${none}${'\x1b[23;0t'.repeat(16)}`);
   assert.ok(out.end().endsWith('\x1b[23;0t'.repeat(16)));
+  assert.equal(out.endOfAny(14), `${none}\x1b[23;0t\x1b[23;0t`);
+  assert.equal(out.endOfAny(17), none);
   const forbidden = guestOutput({ allow: new Set() });
   forbidden.push(Buffer.from('\x1b[22;0t'));
   assert.equal(forbidden.endOfAny().includes('\x1b[23'), false);
+});
+
+test('titles in what is dropped are counted, a sequence that is out in part too', () => {
+  const bytes = Buffer.from('\x1b[22;0t\x1b[022t\x1b[23tx\x1b[2;3t\x1b[22t');
+  assert.equal(pushedTitles(bytes, 0), 2);
+  assert.equal(pushedTitles(bytes, 6), 2);
+  assert.equal(pushedTitles(bytes, 7), 1);
+  assert.equal(pushedTitles(bytes, bytes.length - 1), 1);
+  assert.equal(pushedTitles(bytes, bytes.length), 0);
 });
 
 test('after a stop the guest finds what it has set', () => {

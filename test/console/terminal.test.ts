@@ -244,6 +244,30 @@ test('killed in the middle: the titles are popped, and what the terminal still a
   assertRestored(scratch);
 });
 
+for (const [way, status] of [
+  ['exit', 3],
+  ['leave', 0],
+] as const) {
+  test(`a terminal that is full when it is left is as before once it goes on: ${way}`, async () => {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(script('interactive', 'overrun', way), scratch);
+    await terminal.shows('READY\r\n');
+    terminal.pause();
+    // Enough for the guest to fill all that is on the way, and below for the time in which it is still shown.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.write('\x1d\x1d\x1d');
+    await scratch.line('end');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.resume();
+    await terminal.over();
+    assert.equal(scratch.text('status'), `${status}\n`);
+    assertRestored(scratch);
+    const said = terminal.output.toString('latin1').slice(-300);
+    for (const undone of ['\x1b[?2004l', '\x1b[?25h', '\x1b[23;0t'])
+      assert.ok(said.includes(undone), JSON.stringify(undone));
+  });
+}
+
 test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async () => {
   using scratch = new Scratch();
   await using terminal = new Terminal(script('read-only', 'echo'), scratch);

@@ -49,7 +49,6 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
   if (mode === 'native')
     foreground.prepareForDeath({
       text: afterAny(allowedByDefault),
-      answersWithin: Infinity,
       answerTime,
     });
   if (machine.console === null || mode === 'headless') return await machine.exited;

@@ -174,12 +174,15 @@ class Forwarder implements Owned {
       if (screen.alternate) window.redraw();
       else window.tell();
     };
+    const unwantedInput = () =>
+      this.#answers.within > 0 || (this.#screen !== null && this.#screen.stopReports() !== '');
     const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
     const rawInput = this.#terminalInput ? input : null;
     const toTerminal = this.#output?.isTerminal === true;
     const same = toTerminal && rawInput !== null && fstatSync(rawInput).rdev === fstatSync(output).rdev;
-    if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? shows : {}));
+    if (rawInput !== null)
+      this.#stack.use(enterRawMode(rawInput, same ? { ...shows, unwantedInput } : { unwantedInput }));
     if (toTerminal && !same) this.#stack.use(enterRawOutputMode(output, shows));
   }
 
@@ -244,8 +247,9 @@ class Forwarder implements Owned {
   }
 
   #tellUndo(): void {
-    const text = this.#screen === null ? '' : `${this.#screen.endOfAny()}\r\n${this.#look.end()}`;
-    this.#options.onUndo?.({ text, answersWithin: this.#answers.within, answerTime: this.#answerTime });
+    // CAN does nothing; but what the terminal answers now is for nobody.
+    const text = this.#screen === null ? '\x18' : `${this.#screen.endOfAny()}\r\n${this.#look.end()}`;
+    this.#options.onUndo?.({ text, answerTime: this.#answerTime });
   }
 
   #onData(chunk: Buffer): void {
@@ -264,9 +268,12 @@ class Forwarder implements Owned {
   #show(chunk: Buffer): void {
     const screen = this.#screen;
     const shown = screen === null ? chunk : screen.push(chunk);
-    if (screen !== null && (this.#answers.count(screen.questions) || screen.titles !== this.#titles)) {
-      this.#titles = screen.titles;
-      this.#tellUndo();
+    if (screen !== null) {
+      this.#answers.count(screen.questions);
+      if (screen.titles !== this.#titles) {
+        this.#titles = screen.titles;
+        this.#tellUndo();
+      }
     }
     if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
   }
@@ -325,7 +332,12 @@ class Forwarder implements Owned {
       this.#console.pause();
       await this.#empty();
       const answerable = this.#terminalInput && this.#output?.idle === true;
-      if (answerable && this.#answers.within > 0) await this.#whileRead(() => this.#answers.settleLast());
+      const stop = this.#screen?.stopReports() ?? '';
+      if (answerable && (stop !== '' || this.#answers.within > 0)) {
+        // What the terminal reports until it is told not to would be typed into the user's shell, as its answers would.
+        if (stop !== '') this.#output?.write(Buffer.from(`\x18${stop}`));
+        await this.#whileRead(() => this.#answers.settleLast());
+      }
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }

@@ -13,6 +13,8 @@ export interface GuestOutputOptions {
   readonly allow: ReadonlySet<Reach>;
 }
 
+/** Modes in which the terminal tells by itself what happens: mouse, focus, colour scheme, size of the window. */
+const reports = /\x1b\[\?(?:9|1000|1001|1002|1003|1004|2031|2048)h/g;
 /** What ends a string in the terminal without effect. */
 const CAN = Buffer.of(0x18);
 /** Most of what a chunk can become keeps its memory for the next one. */
@@ -81,6 +83,11 @@ export class GuestOutput implements EscapeSink {
   /** Who is there changes: when all of before was shown, and when nobody is left who would take the terminal's answers. */
   set mode(mode: FilterMode) {
     this.#filter.mode = mode;
+  }
+
+  /** What ends the reports of mouse, focus and more that the guest has switched on; empty for none. */
+  stopReports(): string {
+    return (this.#modes.again().match(reports) ?? []).map((mode) => `${mode.slice(0, -1)}l`).join('');
   }
 
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */

@@ -100,6 +100,7 @@ class Forwarder implements Owned {
   #titles = 0;
   /** Titles that the guest has pushed in what was dropped; null when nothing was. */
   #lostTitles: number | null = null;
+  #untouched = false;
   readonly #pause = new Pause();
   #disposal: Promise<void> | undefined;
 
@@ -238,7 +239,8 @@ class Forwarder implements Owned {
   #begin(tint: string | null): void {
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
-      this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
+      this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow, dumb: this.#look.dumb });
+      this.#untouched = this.#screen.untouched;
       this.#tellUndo();
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
@@ -248,7 +250,8 @@ class Forwarder implements Owned {
 
   #tellUndo(): void {
     // CAN does nothing; but what the terminal answers now is for nobody.
-    const text = this.#screen === null ? '\x18' : `${this.#screen.endOfAny()}\r\n${this.#look.end()}`;
+    const end = this.#screen === null ? '\x18' : this.#screen.endOfAny();
+    const text = this.#screen === null || end === '' ? end : `${end}\r\n${this.#look.end()}`;
     this.#options.onUndo?.({ text, answerTime: this.#answerTime });
   }
 
@@ -270,8 +273,9 @@ class Forwarder implements Owned {
     const shown = screen === null ? chunk : screen.push(chunk);
     if (screen !== null) {
       this.#answers.count(screen.questions);
-      if (screen.titles !== this.#titles) {
+      if (screen.titles !== this.#titles || screen.untouched !== this.#untouched) {
         this.#titles = screen.titles;
+        this.#untouched = screen.untouched;
         this.#tellUndo();
       }
     }

@@ -11,6 +11,8 @@ export interface GuestOutputOptions {
   readonly tint: string | null;
   readonly mode: FilterMode;
   readonly allow: ReadonlySet<Reach>;
+  /** See Look. */
+  readonly dumb?: boolean;
 }
 
 /** Modes in which the terminal tells by itself what happens: mouse, focus, colour scheme, size of the window. */
@@ -37,10 +39,12 @@ export class GuestOutput implements EscapeSink {
   /** Before this place all of the chunk is in `#scratch` or removed. Nothing is, as long as `#changed` is false. */
   #done = 0;
   #changed = false;
+  #untouched: boolean;
   #scratch: Buffer = Buffer.allocUnsafe(0);
   #length = 0;
 
-  constructor({ tint, mode, allow }: GuestOutputOptions) {
+  constructor({ tint, mode, allow, dumb = false }: GuestOutputOptions) {
+    this.#untouched = dumb;
     this.#filter = new TerminalFilter({ mode, allow });
     this.#allow = allow;
     this.#tint = tint === null ? null : new Tint(tint);
@@ -75,6 +79,11 @@ export class GuestOutput implements EscapeSink {
     return this.#filter.titles;
   }
 
+  /** Nothing but text has gone to a dumb terminal so far, which is sent nothing in the end then. */
+  get untouched(): boolean {
+    return this.#untouched;
+  }
+
   /** The guest shows its alternate screen. */
   get alternate(): boolean {
     return this.#filter.alternate;
@@ -92,6 +101,7 @@ export class GuestOutput implements EscapeSink {
 
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */
   end(): string {
+    if (this.#untouched) return '';
     // CAN first: it ends a sequence or string that the guest has left unfinished.
     return `\x18${this.#filter.undoScreen()}${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
   }
@@ -101,6 +111,7 @@ export class GuestOutput implements EscapeSink {
    * whatever a guest can have done, and pops the titles that are pushed now, but for those that have not reached it for sure.
    */
   endOfAny(lostTitles = 0): string {
+    if (this.#untouched) return '';
     const titles = popTitles(Math.max(0, this.#filter.titles - lostTitles));
     return `\x18${afterAny(this.#allow)}${titles}${this.#tint?.end() ?? ''}`;
   }
@@ -122,6 +133,7 @@ export class GuestOutput implements EscapeSink {
       this.remove(sequence.chunkStart, sequence.chunkEnd);
       return;
     }
+    this.#untouched = false;
     if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
@@ -136,6 +148,7 @@ export class GuestOutput implements EscapeSink {
 
   overflow(sequence: Sequence): boolean {
     if (!this.#filter.judgeLong(sequence)) return false;
+    this.#untouched = false;
     if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     return true;
   }

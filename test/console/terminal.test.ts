@@ -264,6 +264,26 @@ for (const [guest, words] of [
   });
 }
 
+test('a dumb terminal is sent no sequence, whatever ends us', async () => {
+  for (const [front, signal] of [
+    ['', 'SIGTERM'],
+    [asset('dist', 'vmspawn-front'), 'SIGKILL'],
+  ] as const) {
+    using scratch = new Scratch();
+    const job = `ulimit -c 0; export TERM=dumb; ${script('interactive', 'echo')}`;
+    await using terminal = new Terminal(
+      front === '' ? job : job.replace(/^ *'(?=.*forwarder)/m, (start) => `'${front}' ${start}`),
+      scratch,
+    );
+    await terminal.shows('READY\r\n');
+    process.kill(Number((await scratch.line('started'))['started']), signal);
+    await terminal.over();
+    assert.equal(scratch.text('status'), signal === 'SIGTERM' ? '143\n' : '137\n');
+    assertRestored(scratch);
+    assert.doesNotMatch(terminal.output.toString('latin1'), /[\x1b\x18]/);
+  }
+});
+
 test('killed in the middle: the titles are popped, and what the terminal still answers is nobody’s input', async () => {
   using scratch = new Scratch();
   const job = `ulimit -c 0; ${script('interactive', 'curious')}; ${readLine}`.replace(

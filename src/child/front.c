@@ -4,12 +4,11 @@
  * and dies as the program does, passes on the signals that are meant for it, and puts a terminal in order that a killed
  * program has left raw.
  *
- * VMSPAWN_FRONT=terminal:SOCKET:FILE names the program's end of a socket, and a file. Over the socket come 'l' (it listens:
+ * VMSPAWN_FRONT=terminal:SOCKET:FILE names the program's end of a socket, and a file, which may be missing. Over the socket come 'l' (it listens:
  * signals that ask for an end go to it as bytes with their numbers from now on) and 'd' (it has left the terminal: the front
  * ends with status 0). Without bytes, the end of the file tells it that the front is gone. At the beginning of the file, which
- * never makes it wait, the program keeps what is to be done if it is killed: the time until which the terminal may answer what
- * was asked (CLOCK_MONOTONIC, milliseconds), a blank, how many milliseconds it has for that in the end, a line feed, what
- * undoes a guest's changes to the terminal, and a NUL.
+ * never makes it wait, the program keeps what is to be done if it is killed: how many milliseconds the terminal has for the last
+ * of its answers, a line feed, what undoes a guest's changes to the terminal, and a NUL.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
 static pid_t program;
 static int channel;
 static int listening;
@@ -35,11 +38,19 @@ static struct termios modes;
 static int flags;
 static int file;
 
+/* -1 where none is to be had, for lack of room or by a filter of system calls: then nothing but the modes is put back. */
+static int undo_file(void) {
+  /* Kernels from 6.3 on want to be told that it holds no program, and may refuse otherwise (vm.memfd_noexec). */
+  int made = memfd_create("undo", MFD_NOEXEC_SEAL);
+  return made < 0 && errno == EINVAL ? memfd_create("undo", 0) : made;
+}
+
 static int start(char **words, const sigset_t *mask, const int *pair) {
   program = fork();
   if (program != 0) return program;
   char value[64];
-  snprintf(value, sizeof value, "terminal:%d:%d", pair[1], file);
+  if (file < 0) snprintf(value, sizeof value, "terminal:%d", pair[1]);
+  else snprintf(value, sizeof value, "terminal:%d:%d", pair[1], file);
   setenv("VMSPAWN_FRONT", value, 1);
   close(pair[0]);
   sigprocmask(SIG_SETMASK, mask, NULL);
@@ -93,7 +104,7 @@ static int matched(int before, char byte) {
 }
 
 /*
- * What the terminal still answers would be typed into the shell. Asks two more questions (DA1, DSR 5), which every terminal
+ * What the terminal still answers or reports would be typed into the shell. Asks two more questions (DA1, DSR 5), which every terminal
  * answers in its turn, and drops what comes until then, or for so many milliseconds. The terminal is raw.
  */
 static void drop_answers(long long time) {
@@ -120,17 +131,15 @@ static void restore_terminal(void) {
   /* A text that does not fit is none. */
   char *end = length > 0 ? memchr(words, 0, length) : NULL;
   char *undo = end != NULL ? strchr(words, '\n') : NULL;
-  char *time = NULL;
-  int asked = undo != NULL && strtoll(words, &time, 10) > now();
+  int some = undo != NULL && undo + 1 < end;
   /* SIGTTOU is blocked, so that nothing stops us here. What was typed, or told by the terminal, was for the guest. */
   tcflush(0, TCIFLUSH);
-  if (asked) {
+  if (some) {
     cfmakeraw(&raw);
     tcsetattr(0, TCSANOW, &raw);
+    if (write(1, undo + 1, end - undo - 1) >= 0) drop_answers(strtoll(words, NULL, 10));
+    tcflush(0, TCIFLUSH);
   }
-  int written = undo == NULL || write(1, undo + 1, end - undo - 1) >= 0;
-  if (asked && written) drop_answers(strtoll(time, NULL, 10));
-  if (asked) tcflush(0, TCIFLUSH);
   tcsetattr(0, TCSANOW, &modes);
 }
 
@@ -195,8 +204,9 @@ int main(int argc, char **argv) {
   flags = fcntl(0, F_GETFL);
   int pair[2];
   int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-  file = memfd_create("undo", 0);
-  if (signals < 0 || file < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || start(argv + 1, &before, pair) < 0) {
+  int ready = signals >= 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0;
+  file = ready ? undo_file() : -1;
+  if (!ready || start(argv + 1, &before, pair) < 0) {
     /* No room for one more process or descriptor: without us, then. */
     sigprocmask(SIG_SETMASK, &before, NULL);
     execvp(argv[1], argv + 1);

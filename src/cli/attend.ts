@@ -1,5 +1,5 @@
 import { startBanner } from '../console/banner.ts';
-import type { ContextExit } from '../console/context.ts';
+import { type ContextExit, isDumb } from '../console/context.ts';
 import { answerTime, type ForwardEnd, forwardConsole } from '../console/forward.ts';
 import { afterAny } from '../console/guest-output.ts';
 import type { HotkeyAction } from '../console/input.ts';
@@ -48,8 +48,7 @@ export async function attend(attendance: Attendance): Promise<Awaited<RunningMac
   // Written by QEMU itself, as it comes from the guest: nobody knows what it asks.
   if (mode === 'native')
     foreground.prepareForDeath({
-      text: afterAny(allowedByDefault),
-      answersWithin: Infinity,
+      text: isDumb(environment) ? '' : afterAny(allowedByDefault),
       answerTime,
     });
   if (machine.console === null || mode === 'headless') return await machine.exited;

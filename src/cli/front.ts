@@ -6,7 +6,7 @@ import { type PipeReader, readPipe } from '../sys/pipe-reader.ts';
 
 /**
  * Names our end of the socket to whoever stands in front of us, and the file for what they are to do if we are killed:
- * `terminal:SOCKET:FILE` or `background:SOCKET`.
+ * `terminal:SOCKET:FILE`, `terminal:SOCKET` where it could have no file, or `background:SOCKET`.
  */
 export const frontVariable = 'VMSPAWN_FRONT';
 
@@ -32,8 +32,8 @@ export class Front implements Disposable {
   #reader: PipeReader | null = null;
   #released = false;
 
-  private constructor(fd: number, file: number | null) {
-    this.kind = file === null ? 'background' : 'terminal';
+  private constructor(kind: Front['kind'], fd: number, file: number | null) {
+    this.kind = kind;
     this.#fd = fd;
     this.#file = file;
   }
@@ -50,7 +50,8 @@ export class Front implements Disposable {
     } catch {
       return null;
     }
-    return new Front(Number(socket), file === undefined ? null : Number(file));
+    const kind = terminal === undefined ? 'background' : 'terminal';
+    return new Front(kind, Number(socket), file === undefined ? null : Number(file));
   }
 
   /** From now on it passes signals on as `events`, and not as signals. Throws SystemCallError. */
@@ -68,13 +69,11 @@ export class Front implements Disposable {
   }
 
   /** What it is to do with the terminal if we are killed, beside putting back the modes. In place of what was said before. */
-  prepareForDeath({ text, answersWithin, answerTime }: Undo): void {
+  prepareForDeath({ text, answerTime }: Undo): void {
     if (this.#file === null || this.#released) return;
-    const now = Number(process.hrtime.bigint() / 1_000_000n);
-    const until = Math.min(now + Math.ceil(answersWithin), Number.MAX_SAFE_INTEGER);
     try {
       // Of one page, so that nobody sees a half of it.
-      writeSync(this.#file, `${until} ${answerTime}\n${text}\0`, 0);
+      writeSync(this.#file, `${answerTime}\n${text}\0`, 0);
     } catch {
       // No memory for it: then the modes are all that is put back.
     }
@@ -105,7 +104,7 @@ export class Front implements Disposable {
 }
 
 const descriptor = '([3-9]|[1-9][0-9]{1,3})';
-const named = new RegExp(`^(?:terminal:${descriptor}:${descriptor}|background:${descriptor})$`);
+const named = new RegExp(`^(?:terminal:${descriptor}(?::${descriptor})?|background:${descriptor})$`);
 
 const signals = new Map(
   (['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const).map((name) => [constants.signals[name], name]),

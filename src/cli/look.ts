@@ -4,6 +4,7 @@ import {
   type ContextExit,
   contextEnd,
   contextStart,
+  isDumb,
   terminalStyle,
   titleEnd,
   titleStart,
@@ -45,6 +46,7 @@ export function consoleLook(
     tint: style.ask ? 'ask' : style.tint ? background : null,
     start: `${context}${style.title ? titleStart(machine, hostname()) : ''}`,
     end: () => `${style.title ? titleEnd : ''}${style.context ? contextEnd(id, exit()) : ''}`,
+    dumb: isDumb(environment),
     allow: new Set(consoleAllow),
   };
 }

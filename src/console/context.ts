@@ -95,8 +95,7 @@ export function terminalStyle(
   environment: Readonly<Record<string, string | undefined>>,
   { isTerminal, forwarded, background }: StyleFacts,
 ): TerminalStyle {
-  const type = environment['TERM'] ?? '';
-  if (!isTerminal || !forwarded || type === '' || type === 'dumb' || type === 'unknown') {
+  if (!isTerminal || !forwarded || isDumb(environment)) {
     return { tint: false, ask: false, title: false, context: false };
   }
   const wanted = (name: string) => booleanWord(environment[name] ?? '') !== false;
@@ -107,6 +106,11 @@ export function terminalStyle(
     title: wanted('SYSTEMD_ADJUST_TERMINAL_TITLE'),
     context: true,
   };
+}
+
+/** $TERM is dumb, unknown or missing. */
+export function isDumb(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return ['', 'dumb', 'unknown'].includes(environment['TERM'] ?? '');
 }
 
 function coloured(environment: Readonly<Record<string, string | undefined>>): boolean {

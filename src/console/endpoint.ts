@@ -21,6 +21,8 @@ export interface InputEndpoint extends Endpoint {
 export interface OutputEndpoint extends Endpoint {
   /** Bytes that were taken, maybe not all; null when nothing can be taken now. Throws OutputClosedError, ENOSPC etc. */
   write(chunk: Uint8Array): number | null;
+  /** Waits in a system call until something can be taken, so many milliseconds at most. */
+  wait(milliseconds: number): void;
 }
 
 /** Nobody reads our output any more. */
@@ -90,6 +92,9 @@ export function openOutput(fd: number, ready: () => void): OutputEndpoint {
         }
         throw error;
       }
+    },
+    wait(milliseconds) {
+      if (kind !== 'file') isReady(to, 'writable', milliseconds);
     },
   };
 }

@@ -12,6 +12,7 @@ import { ConsoleOutput } from './output.ts';
 import { Pause } from './pause.ts';
 import { ShownWindow } from './shown-window.ts';
 import { TerminalAnswers } from './terminal-answers.ts';
+import { pushedTitles } from './terminal-filter.ts';
 import { enterRawMode, enterRawOutputMode } from './terminal-mode.ts';
 import { TypedInput } from './typed-input.ts';
 import type { Undo } from './undo.ts';
@@ -52,12 +53,16 @@ export interface ForwardOptions {
   readonly drainTimeout?: number;
   /** In place of `answerTime`. */
   readonly answerTime?: number;
+  /** In place of `lastTime`. */
+  readonly lastTime?: number;
 }
 
 /** Milliseconds that a terminal has to answer. One at the other end of the world may take longer. */
 export const answerTime = 200;
 /** Milliseconds without a word after which the guest is taken to have no more to say. */
 const QUIET = 30;
+/** Milliseconds that a terminal has, on the way out, to take what waits for it; and then twice as many for the last words. */
+const lastTime = 100;
 
 /**
  * Connects the user's terminal, or whatever standard input and output are, with a guest's console. Pipes and files get the
@@ -87,10 +92,15 @@ class Forwarder implements Owned {
   #consoleOver = false;
   #ended = false;
   #leaving = false;
+  /** Nothing of the guest is shown any more. */
+  #silent = false;
   /** How many bytes of before are still to come. */
   #past: number;
   /** Titles of the guest's that are pushed in the terminal, as far as was told. */
   #titles = 0;
+  /** Titles that the guest has pushed in what was dropped; null when nothing was. */
+  #lostTitles: number | null = null;
+  #untouched = false;
   readonly #pause = new Pause();
   #disposal: Promise<void> | undefined;
 
@@ -146,26 +156,34 @@ class Forwarder implements Owned {
   #enterModes(): void {
     const { input, output, mode } = this.#options;
     const beforeRestore = () => {
-      if (this.#screen === null || this.#output === null) return;
+      const [screen, output] = [this.#screen, this.#output];
+      if (screen === null || output === null) return;
+      if (!output.flushNow(this.#lastTime)) this.#drop();
+      const end = this.#lostTitles === null ? screen.end() : screen.endOfAny(this.#lostTitles);
       // The shell's prompt gets a line of its own.
       const lineFeed = this.#lastByte === 0x0a ? '' : '\r\n';
-      this.#output.writeNow(`${this.#screen.end()}${lineFeed}${this.#look.end()}`);
+      output.write(Buffer.from(`${end}${lineFeed}${this.#look.end()}`));
+      output.flushNow(2 * this.#lastTime);
     };
     const afterResume = () => {
       const [screen, window] = [this.#screen, this.#window];
       if (screen === null || window === null) return;
       // Nobody tells a stopped job that its window has another size now.
       window.look();
+      this.#lostTitles = null;
       this.#output?.write(Buffer.from(`${this.#look.start}${screen.again(window.rows)}`));
       if (screen.alternate) window.redraw();
       else window.tell();
     };
+    const unwantedInput = () =>
+      this.#answers.within > 0 || (this.#screen !== null && this.#screen.stopReports() !== '');
     const shows = { beforeRestore, afterResume };
     this.#terminalInput = mode === 'interactive' && input !== null && isTerminal(input);
     const rawInput = this.#terminalInput ? input : null;
     const toTerminal = this.#output?.isTerminal === true;
     const same = toTerminal && rawInput !== null && fstatSync(rawInput).rdev === fstatSync(output).rdev;
-    if (rawInput !== null) this.#stack.use(enterRawMode(rawInput, same ? shows : {}));
+    if (rawInput !== null)
+      this.#stack.use(enterRawMode(rawInput, same ? { ...shows, unwantedInput } : { unwantedInput }));
     if (toTerminal && !same) this.#stack.use(enterRawOutputMode(output, shows));
   }
 
@@ -201,6 +219,10 @@ class Forwarder implements Owned {
     return this.#options.answerTime ?? answerTime;
   }
 
+  get #lastTime(): number {
+    return this.#options.lastTime ?? lastTime;
+  }
+
   get #look(): Look {
     return this.#options.look ?? plainLook;
   }
@@ -217,7 +239,8 @@ class Forwarder implements Owned {
   #begin(tint: string | null): void {
     if (this.#output?.isTerminal) {
       const mode = this.#past > 0 && this.#mode === 'interactive' ? 'replay' : this.#mode;
-      this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow });
+      this.#screen = new GuestOutput({ tint, mode, allow: this.#look.allow, dumb: this.#look.dumb });
+      this.#untouched = this.#screen.untouched;
       this.#tellUndo();
       const start = `${this.#look.start}${this.#screen.start()}`;
       if (start !== '') this.#output.write(Buffer.from(start));
@@ -226,8 +249,10 @@ class Forwarder implements Owned {
   }
 
   #tellUndo(): void {
-    const text = this.#screen === null ? '' : `${this.#screen.endOfAny()}\r\n${this.#look.end()}`;
-    this.#options.onUndo?.({ text, answersWithin: this.#answers.within, answerTime: this.#answerTime });
+    // CAN does nothing; but what the terminal answers now is for nobody.
+    const end = this.#screen === null ? '\x18' : this.#screen.endOfAny();
+    const text = this.#screen === null || end === '' ? end : `${end}\r\n${this.#look.end()}`;
+    this.#options.onUndo?.({ text, answerTime: this.#answerTime });
   }
 
   #onData(chunk: Buffer): void {
@@ -246,9 +271,13 @@ class Forwarder implements Owned {
   #show(chunk: Buffer): void {
     const screen = this.#screen;
     const shown = screen === null ? chunk : screen.push(chunk);
-    if (screen !== null && (this.#answers.count(screen.questions) || screen.titles !== this.#titles)) {
-      this.#titles = screen.titles;
-      this.#tellUndo();
+    if (screen !== null) {
+      this.#answers.count(screen.questions);
+      if (screen.titles !== this.#titles || screen.untouched !== this.#untouched) {
+        this.#titles = screen.titles;
+        this.#untouched = screen.untouched;
+        this.#tellUndo();
+      }
     }
     if (shown.length > 0 && this.#output?.write(shown) === false) this.#console.pause();
   }
@@ -259,7 +288,7 @@ class Forwarder implements Owned {
 
   #onDrain(): void {
     if (this.#consoleOver) this.#end({ reason: 'console-closed' });
-    else if (!this.#answers.asking) this.#console.resume();
+    else if (!this.#answers.asking && !this.#silent) this.#console.resume();
     this.#pause.end();
   }
 
@@ -303,8 +332,16 @@ class Forwarder implements Owned {
     try {
       await this.#whileRead(() => this.#answers.settleBackground());
       await this.#drain();
+      this.#silent = true;
+      this.#console.pause();
+      await this.#empty();
       const answerable = this.#terminalInput && this.#output?.idle === true;
-      if (answerable && this.#answers.within > 0) await this.#whileRead(() => this.#answers.settleLast());
+      const stop = this.#screen?.stopReports() ?? '';
+      if (answerable && (stop !== '' || this.#answers.within > 0)) {
+        // What the terminal reports until it is told not to would be typed into the user's shell, as its answers would.
+        if (stop !== '') this.#output?.write(Buffer.from(`\x18${stop}`));
+        await this.#whileRead(() => this.#answers.settleLast());
+      }
     } finally {
       await this.#stack[Symbol.asyncDispose]();
     }
@@ -329,5 +366,23 @@ class Forwarder implements Owned {
       const woken = await this.#pause.wait(Math.min(QUIET, left));
       if (!woken && this.#output.idle && this.#received === before) return;
     }
+  }
+
+  /** Until the terminal has taken all that waits, or it is dropped, so that there is room for the last words. */
+  async #empty(): Promise<void> {
+    const output = this.#output;
+    if (output === null || this.#screen === null) return;
+    const deadline = performance.now() + 3 * this.#lastTime;
+    while (!output.idle) {
+      const left = deadline - performance.now();
+      if (left <= 0) this.#drop();
+      else await this.#pause.wait(left);
+    }
+  }
+
+  #drop(): void {
+    if (this.#output === null) return;
+    const { bytes, sent } = this.#output.drop();
+    this.#lostTitles = (this.#lostTitles ?? 0) + pushedTitles(bytes, sent);
   }
 }

@@ -11,8 +11,12 @@ export interface GuestOutputOptions {
   readonly tint: string | null;
   readonly mode: FilterMode;
   readonly allow: ReadonlySet<Reach>;
+  /** See Look. */
+  readonly dumb?: boolean;
 }
 
+/** Modes in which the terminal tells by itself what happens: mouse, focus, colour scheme, size of the window. */
+const reports = /\x1b\[\?(?:9|1000|1001|1002|1003|1004|2031|2048)h/g;
 /** What ends a string in the terminal without effect. */
 const CAN = Buffer.of(0x18);
 /** Most of what a chunk can become keeps its memory for the next one. */
@@ -35,10 +39,12 @@ export class GuestOutput implements EscapeSink {
   /** Before this place all of the chunk is in `#scratch` or removed. Nothing is, as long as `#changed` is false. */
   #done = 0;
   #changed = false;
+  #untouched: boolean;
   #scratch: Buffer = Buffer.allocUnsafe(0);
   #length = 0;
 
-  constructor({ tint, mode, allow }: GuestOutputOptions) {
+  constructor({ tint, mode, allow, dumb = false }: GuestOutputOptions) {
+    this.#untouched = dumb;
     this.#filter = new TerminalFilter({ mode, allow });
     this.#allow = allow;
     this.#tint = tint === null ? null : new Tint(tint);
@@ -73,6 +79,11 @@ export class GuestOutput implements EscapeSink {
     return this.#filter.titles;
   }
 
+  /** Nothing but text has gone to a dumb terminal so far, which is sent nothing in the end then. */
+  get untouched(): boolean {
+    return this.#untouched;
+  }
+
   /** The guest shows its alternate screen. */
   get alternate(): boolean {
     return this.#filter.alternate;
@@ -83,18 +94,26 @@ export class GuestOutput implements EscapeSink {
     this.#filter.mode = mode;
   }
 
+  /** What ends the reports of mouse, focus and more that the guest has switched on; empty for none. */
+  stopReports(): string {
+    return (this.#modes.again().match(reports) ?? []).map((mode) => `${mode.slice(0, -1)}l`).join('');
+  }
+
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */
   end(): string {
+    if (this.#untouched) return '';
     // CAN first: it ends a sequence or string that the guest has left unfinished.
     return `\x18${this.#filter.undoScreen()}${this.#modes.reset()}${this.#filter.undo()}${this.#tint?.end() ?? ''}`;
   }
 
   /**
    * What to write in place of `end` where some of what the guest wrote last may not have reached the terminal: undoes
-   * whatever a guest can have done, and pops the titles that are pushed now.
+   * whatever a guest can have done, and pops the titles that are pushed now, but for those that have not reached it for sure.
    */
-  endOfAny(): string {
-    return `\x18${afterAny(this.#allow)}${popTitles(this.#filter.titles)}${this.#tint?.end() ?? ''}`;
+  endOfAny(lostTitles = 0): string {
+    if (this.#untouched) return '';
+    const titles = popTitles(Math.max(0, this.#filter.titles - lostTitles));
+    return `\x18${afterAny(this.#allow)}${titles}${this.#tint?.end() ?? ''}`;
   }
 
   /** What to write after `end` when the guest is shown once more, in so many rows; of what stood there nothing comes back. */
@@ -114,6 +133,7 @@ export class GuestOutput implements EscapeSink {
       this.remove(sequence.chunkStart, sequence.chunkEnd);
       return;
     }
+    this.#untouched = false;
     if (verdict !== 'pass') this.#replace(sequence, verdict, 0, verdict.length);
     else if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     if (sequence.kind !== 'csi' && sequence.kind !== 'escape') return;
@@ -128,6 +148,7 @@ export class GuestOutput implements EscapeSink {
 
   overflow(sequence: Sequence): boolean {
     if (!this.#filter.judgeLong(sequence)) return false;
+    this.#untouched = false;
     if (sequence.data !== this.#parser.chunk) this.#pass(sequence);
     return true;
   }

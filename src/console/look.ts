@@ -7,9 +7,11 @@ export interface Look {
   /** Written before and after everything else, and around a stop: title, context. */
   readonly start: string;
   readonly end: () => string;
+  /** The terminal knows no sequences, or nobody knows which ($TERM): it is sent none as long as the guest sends none. */
+  readonly dumb: boolean;
   /** What the guest may reach outside of its part of the screen. */
   readonly allow: ReadonlySet<Reach>;
 }
 
 /** Nothing but the guest. */
-export const plainLook: Look = { tint: null, start: '', end: () => '', allow: allowedByDefault };
+export const plainLook: Look = { tint: null, start: '', end: () => '', dumb: false, allow: allowedByDefault };

@@ -16,6 +16,8 @@ export class ConsoleOutput implements Disposable {
   readonly #endpoint: OutputEndpoint;
   readonly #events: ConsoleOutputEvents;
   #queue: Uint8Array[] = [];
+  /** Bytes of the first in the queue that are out. */
+  #sent = 0;
   #failed = false;
   #written = 0;
 
@@ -48,9 +50,27 @@ export class ConsoleOutput implements Disposable {
     return this.idle;
   }
 
-  /** Writes what fits at once, past the queue: for last words on the way out. */
-  writeNow(text: string): void {
-    if (!this.#failed) this.#endpoint.write(Buffer.from(text));
+  /** Waits until all is out, for so many milliseconds at most, and for nothing else meanwhile: for the way out. True when it is. */
+  flushNow(within: number): boolean {
+    const deadline = performance.now() + within;
+    for (;;) {
+      this.#advance();
+      const left = deadline - performance.now();
+      if (this.idle || left <= 0) return this.idle;
+      this.#endpoint.wait(left);
+    }
+  }
+
+  /** Throws away what waits, and gives it: of `bytes` those from `sent` on. The rest of them is the beginning of a chunk. */
+  drop(): { readonly bytes: Buffer; readonly sent: number } {
+    const dropped = { bytes: Buffer.concat(this.#queue), sent: this.#sent };
+    this.#clear();
+    return dropped;
+  }
+
+  #clear(): void {
+    this.#queue = [];
+    this.#sent = 0;
   }
 
   #flush(): void {
@@ -63,15 +83,17 @@ export class ConsoleOutput implements Disposable {
   #advance(): void {
     try {
       for (let chunk = this.#queue[0]; chunk !== undefined; chunk = this.#queue[0]) {
-        const taken = this.#endpoint.write(chunk);
+        const taken = this.#endpoint.write(this.#sent === 0 ? chunk : chunk.subarray(this.#sent));
         if (taken === null) return;
         this.#written += taken;
-        if (taken < chunk.length) this.#queue[0] = chunk.subarray(taken);
-        else this.#queue.shift();
+        this.#sent += taken;
+        if (this.#sent < chunk.length) continue;
+        this.#queue.shift();
+        this.#sent = 0;
       }
     } catch (error) {
       this.#failed = true;
-      this.#queue = [];
+      this.#clear();
       this.#endpoint.readiness.stop();
       this.#events.onFailure(error instanceof Error ? error : new Error(String(error)));
     }
@@ -79,7 +101,7 @@ export class ConsoleOutput implements Disposable {
 
   [Symbol.dispose](): void {
     this.#failed = true;
-    this.#queue = [];
+    this.#clear();
     this.#endpoint[Symbol.dispose]();
   }
 }

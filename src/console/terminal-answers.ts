@@ -65,12 +65,11 @@ export class TerminalAnswers implements Disposable {
     tell?.(colour, typed);
   }
 
-  /** The guest has asked so many questions so far. True when these are more than before. */
-  count(questions: number): boolean {
-    if (questions === this.#questions) return false;
+  /** The guest has asked so many questions so far. */
+  count(questions: number): void {
+    if (questions === this.#questions) return;
     this.#questions = questions;
     this.#questioned = performance.now();
-    return true;
   }
 
   /** Milliseconds from now within which there may be answers to what was asked so far. */

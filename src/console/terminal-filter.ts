@@ -53,6 +53,8 @@ export class TerminalFilter {
   /** The terminal's attributes were asked for, and since then nothing that each terminal answers. */
   #attributesAsked = false;
   #coloursSet = false;
+  /** The sequence that began the hyperlink which is open, of which all text would become a part; empty for none. */
+  #link = '';
 
   constructor({ mode, allow }: TerminalFilterOptions) {
     this.mode = mode;
@@ -115,12 +117,12 @@ export class TerminalFilter {
   /** What takes back the guest's changes that outlast it, when the normal screen is shown. */
   undo(): string {
     const colours = this.#coloursSet ? ownColours : '';
-    return `${this.#keyboards[0].undo()}${this.#modifiers.undo()}${popTitles(this.#titles)}${colours}`;
+    return `${this.#keyboards[0].undo()}${this.#modifiers.undo()}${popTitles(this.#titles)}${colours}${this.#link === '' ? '' : endLink}`;
   }
 
   /** What to write when the guest is shown again: for the normal screen, and the alternate one, if that is to be shown then. */
   again(): string {
-    return `${this.#keyboards[0].again()}${this.#modifiers.again()}${pushTitle.repeat(this.#titles)}`;
+    return `${this.#keyboards[0].again()}${this.#modifiers.again()}${pushTitle.repeat(this.#titles)}${this.#link}`;
   }
 
   againScreen(): string {
@@ -129,6 +131,7 @@ export class TerminalFilter {
 
   #reset(): void {
     this.#alternate = false;
+    this.#link = '';
     this.#modifiers.reset();
     for (const keyboard of this.#keyboards) keyboard.reset();
   }
@@ -236,6 +239,10 @@ export class TerminalFilter {
     // A line feed in it ends the string in some terminals.
     if (/[\x00-\x1f\x7f]/.test(rest)) return 'drop';
     if (rule === 'own' || rule === 'colours') return this.#colours(Number(number), rest);
+    if (rule === 'hyperlinks' && this.#permits(rule)) {
+      const open = /;./.test(rest);
+      this.#link = open ? data.toString('latin1', sequence.start, sequence.end) : '';
+    }
     return isQuestion(Number(number), rest) ? this.#question(rule) : this.#verdict(rule);
   }
 
@@ -309,6 +316,7 @@ const sizeReports = '2048';
 const reports = /^0*(?:1004|2031|2048)$/;
 const screens = /^0*(?:47|1047|1049)$/;
 
+const endLink = '\x1b]8;;\x1b\\';
 const pushTitle = '\x1b[22;0t';
 
 /** Takes so many titles from the terminal's stack. */
@@ -316,9 +324,20 @@ export function popTitles(count: number): string {
   return '\x1b[23;0t'.repeat(count);
 }
 
+/** How many titles more are pushed than popped by what a filter has let pass, without what ends in its first `sent` bytes. */
+export function pushedTitles(bytes: Buffer, sent: number): number {
+  let count = 0;
+  for (const { 0: sequence, 1: digit, index } of bytes.toString('latin1').matchAll(titleSteps)) {
+    if (index + sequence.length > sent) count += digit === '2' ? 1 : -1;
+  }
+  return count;
+}
+
+const titleSteps = /\x1b\[0*2([23])(?:;[0-9;:]*)?t/g;
+
 /** What takes back all that a guest may have changed on the screen that is shown, where nothing is known; the titles stay. */
 export function undoAny(allow: ReadonlySet<Reach>): string {
-  return `${undoAnyKeyboard}${undoAnyModifiers}${allow.has('colours') ? ownColours : ''}`;
+  return `${undoAnyKeyboard}${undoAnyModifiers}${allow.has('colours') ? ownColours : ''}${allow.has('hyperlinks') ? endLink : ''}`;
 }
 
 function body({ data, bodyStart, bodyEnd }: Sequence): string {

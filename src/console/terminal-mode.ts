@@ -3,7 +3,13 @@ import { duplicate } from '../sys/descriptors.ts';
 import { inForeground } from '../sys/job-control.ts';
 import { getStatusFlags, setStatusFlags } from '../sys/status-flags.ts';
 import { isTerminal } from '../sys/stdio.ts';
-import { getTerminalModes, rawTerminalModes, setTerminalModes, type TerminalModes } from '../sys/termios.ts';
+import {
+  discardInput,
+  getTerminalModes,
+  rawTerminalModes,
+  setTerminalModes,
+  type TerminalModes,
+} from '../sys/termios.ts';
 
 /**
  * A terminal whose modes somebody changed. Disposal puts every bit back, the file status flags too, and is without
@@ -17,12 +23,17 @@ export interface TerminalMode extends Disposable, AsyncDisposable {
 export interface TerminalModeOptions {
   /** Called right before the modes are put back, on every way out: must be quick and synchronous. May throw. */
   readonly beforeRestore?: () => void;
+  /**
+   * Whether what the terminal sends now is for nobody: asked before `beforeRestore`, on every way out but disposal, which has
+   * the time to read it. It would be typed into the user's shell. May throw.
+   */
+  readonly unwantedInput?: () => boolean;
   /** Called when the terminal is in its mode again after a stop (SIGTSTP and SIGCONT). May throw. */
   readonly afterResume?: () => void;
 }
 
 /** Modes to put back, the latest last. Process-wide, because the signals and 'exit' are. */
-const held: { resume(): void; restore(): void }[] = [];
+const held: { resume(): void; restore(way: 'abrupt' | 'disposal'): void }[] = [];
 
 /** These end a process unless somebody handles them. SIGABRT cannot be handled from within, nor SIGKILL at all. */
 const fatalSignals = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
@@ -62,7 +73,7 @@ export function lineEnd(): '\n' | '\r\n' {
 function hold(
   fd: number,
   change: ((modes: TerminalModes) => TerminalModes) | null,
-  { beforeRestore, afterResume }: TerminalModeOptions,
+  { beforeRestore, afterResume, unwantedInput }: TerminalModeOptions,
   { onlyInForeground = false } = {},
 ): TerminalMode {
   // A background job waits for the foreground before it looks: until then the modes are those of the shell's prompt.
@@ -85,11 +96,18 @@ function hold(
       entry.apply();
       if (active && !before) afterResume?.();
     },
-    restore() {
+    restore(way: 'abrupt' | 'disposal') {
+      let unwanted = false;
+      if (way === 'abrupt' && active) {
+        attempt(() => {
+          unwanted = unwantedInput?.() === true;
+        });
+      }
       if (!disposed && active) attempt(() => beforeRestore?.());
       attempt(() => setStatusFlags(terminal, flags));
       // In the background the terminal belongs to the shell again, which has set its own modes; and we would stop.
       if ((active || change === null) && inForeground(terminal)) {
+        if (unwanted) attempt(() => discardInput(terminal));
         attempt(() => setTerminalModes(terminal, modes));
       }
       active = false;
@@ -116,7 +134,7 @@ function hold(
     },
     [Symbol.dispose]() {
       if (disposed) return;
-      entry.restore();
+      entry.restore('disposal');
       disposed = true;
       release();
     },
@@ -142,7 +160,7 @@ function attempt(action: () => void): void {
 }
 
 function restoreAll(): void {
-  for (const entry of held.toReversed()) entry.restore();
+  for (const entry of held.toReversed()) entry.restore('abrupt');
 }
 
 function onFatalSignal(signal: NodeJS.Signals): void {

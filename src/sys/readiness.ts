@@ -66,10 +66,13 @@ export function watchShared(fd: number, direction: Direction, ready: () => void)
   return readiness;
 }
 
-/** Whether the descriptor is ready now (poll(2) without waiting); true for one in error, which the next call tells. */
-export function isReady(fd: number, direction: Direction): boolean {
+/**
+ * Whether the descriptor is ready, now or within so many milliseconds, for which nothing else goes on (poll(2)); true for one
+ * in error, which the next call tells.
+ */
+export function isReady(fd: number, direction: Direction, within = 0): boolean {
   const request = Buffer.alloc(8);
   request.writeInt32LE(fd, 0);
   request.writeInt16LE(masks[direction], 4);
-  return pollCall(request, 1, 0) !== 0;
+  return pollCall(request, 1, Math.ceil(within)) !== 0;
 }

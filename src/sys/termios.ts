@@ -2,10 +2,13 @@ import { check, libc } from './koffi.ts';
 
 const tcgetattr = libc<[number, Buffer], number>('int tcgetattr(int, void *)');
 const tcsetattr = libc<[number, number, Buffer], number>('int tcsetattr(int, int, void *)');
+const tcflush = libc<[number, number], number>('int tcflush(int, int)');
 const cfmakeraw = libc<[Buffer], void>('void cfmakeraw(void *)');
 
 /** The modes of a terminal, struct termios as libc has it; nobody looks inside. */
 export type TerminalModes = Buffer & { readonly terminalModes: unique symbol };
+
+const TCIFLUSH = 0;
 
 /** `now`; `drain`: after all output is out; `flush`: that, and unread input is thrown away. */
 const whens = { now: 0, drain: 1, flush: 2 } as const;
@@ -33,4 +36,9 @@ export function rawTerminalModes(modes: TerminalModes): TerminalModes {
  */
 export function setTerminalModes(fd: number, modes: TerminalModes, when: keyof typeof whens = 'now'): void {
   check('tcsetattr', tcsetattr(fd, whens[when], modes));
+}
+
+/** Throws away what has come from the terminal and nobody has read; waits for nothing. Throws SystemCallError, otherwise as setTerminalModes. */
+export function discardInput(fd: number): void {
+  check('tcflush', tcflush(fd, TCIFLUSH));
 }

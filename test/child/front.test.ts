@@ -66,6 +66,19 @@ test('it ends as the program does', async () => {
   assert.equal(await new Promise((resolve) => missing.on('exit', resolve)), 127);
 });
 
+test('without room for the file it stands in front all the same', async () => {
+  // Three descriptors of each process, one for signals, and the two ends of the socket.
+  const words = ['-c', `ulimit -n 6; exec '${front}' sh -c 'echo "$VMSPAWN_FRONT"; kill -TERM $$'`];
+  const child = spawn('sh', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const signal = await new Promise((resolve) => child.on('close', (_, name) => resolve(name)));
+  assert.equal(signal, 'SIGTERM');
+  assert.match(output, /^terminal:[45]\n$/);
+});
+
 test('signals that somebody sends to it are for the program', async () => {
   for (const signal of ['TERM', 'HUP', 'INT', 'QUIT', 'USR1', 'USR2', 'TSTP']) {
     await using behind = new Behind(`trap 'exit 5' ${signal}; echo ready; ${wait}`);
@@ -152,12 +165,16 @@ function assertRestored(scratch: Scratch): void {
 
 test('it puts a terminal in order that a killed program has left raw, as that wanted it, and touches no other', async () => {
   for (const [program, undone] of [
-    [String.raw`undo '0 1\nFIRST, WHICH IS LONGER\0'; undo '0 1\nUNDONE\0'; stty raw -echo`, 'UNDONE'],
+    [
+      String.raw`undo '1\nFIRST, WHICH IS LONGER\0'; undo '1\nUNDONE\0'; stty raw -echo`,
+      'UNDONE\x1b[c\x1b[5n',
+    ],
     // More than there is room for.
-    [String.raw`undo '0 1\n%05000d\0' 0; stty raw -echo`, ''],
+    [String.raw`undo '1\n%05000d\0' 0; stty raw -echo`, ''],
     [String.raw`undo 'UNDONE\0'; stty raw -echo`, ''],
     ['stty raw -echo', ''],
-    [String.raw`undo '9999999999999 60000\nUNDONE\0'`, ''],
+    [String.raw`undo '60000\n\0'; stty raw -echo`, ''],
+    [String.raw`undo '60000\nUNDONE\0'`, ''],
   ] as const) {
     using scratch = new Scratch();
     await using terminal = killed(scratch, program);
@@ -177,7 +194,7 @@ test('what the terminal still answers is nobody’s input', async () => {
   ] as const) {
     using scratch = new Scratch();
     const time = late ? 60_000 : 1;
-    const program = String.raw`undo '9999999999999 ${time}\nUNDONE\0'; stty raw -echo`;
+    const program = String.raw`undo '${time}\nUNDONE\0'; stty raw -echo`;
     await using terminal = killed(scratch, program, 'read -r line; echo "line=$line"');
     await terminal.shows('UNDONE\x1b[c\x1b[5n');
     // Nobody has put the terminal back as long as answers are to come.

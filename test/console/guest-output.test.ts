@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GuestOutput } from '../../src/console/guest-output.ts';
+import { pushedTitles } from '../../src/console/terminal-filter.ts';
 import { allowedByDefault } from '../../src/console/terminal-reach.ts';
 import { reaches } from '../../src/settings/defaults.ts';
 import { chunkedStream } from './chunks.ts';
@@ -12,6 +13,7 @@ const set = `\x1b[${tint}m`;
 
 interface Options {
   readonly tint?: string | null;
+  readonly dumb?: boolean;
   readonly mode?: 'interactive' | 'replay' | 'read-only';
   readonly allow?: ReadonlySet<(typeof reaches)[number]>;
 }
@@ -78,9 +80,58 @@ test('titles that are pushed are popped by who has not seen the guest too', () =
   out.push(Buffer.from('\x1b[22t'.repeat(100)));
   assert.equal(out.endOfAny(), `${none}${'\x1b[23;0t'.repeat(16)}`);
   assert.ok(out.end().endsWith('\x1b[23;0t'.repeat(16)));
+  assert.equal(out.endOfAny(14), `${none}\x1b[23;0t\x1b[23;0t`);
+  assert.equal(out.endOfAny(17), none);
   const forbidden = guestOutput({ allow: new Set() });
   forbidden.push(Buffer.from('\x1b[22;0t'));
   assert.equal(forbidden.endOfAny().includes('\x1b[23'), false);
+});
+
+test('a hyperlink that is left open is closed, and opened again after a stop', () => {
+  const close = '\x1b]8;;\x1b\\';
+  const open = '\x1b]8;id=1;https://example.org/\x07';
+  for (const [written, link] of [
+    [open, open],
+    [`${open}text\x1b]8;;\x07`, ''],
+    [`${open}${close}`, ''],
+    [`${open}\x1bc`, ''],
+    ['text', ''],
+  ] as const) {
+    const out = guestOutput();
+    out.push(Buffer.from(written));
+    assert.equal(out.end().includes(close), link !== '', JSON.stringify(written));
+    assert.equal(out.again(24).includes('\x1b]8;'), link !== '');
+    assert.ok(out.again(24).includes(link));
+    assert.ok(out.endOfAny().includes(close));
+  }
+  const forbidden = guestOutput({ allow: new Set() });
+  forbidden.push(Buffer.from(open));
+  for (const end of [forbidden.end(), forbidden.endOfAny()]) assert.equal(end.includes('\x1b]8'), false);
+});
+
+test('a dumb terminal is sent nothing in the end, unless the guest has sent it more than text', () => {
+  for (const [written, touched] of [
+    ['text\r\n\t\x07', false],
+    ['\x1b[5', false],
+    ['\x1b]52;c;AAAA\x07', false],
+    ['\x1b[?25l', true],
+    ['\x1b]0;title\x07', true],
+  ] as const) {
+    const out = guestOutput({ dumb: true });
+    out.push(Buffer.from(written));
+    assert.equal(out.end() !== '', touched, JSON.stringify(written));
+    assert.equal(out.endOfAny() !== '', touched);
+    assert.equal(out.untouched, !touched);
+  }
+});
+
+test('titles in what is dropped are counted, a sequence that is out in part too', () => {
+  const bytes = Buffer.from('\x1b[22;0t\x1b[022t\x1b[23tx\x1b[2;3t\x1b[22t');
+  assert.equal(pushedTitles(bytes, 0), 2);
+  assert.equal(pushedTitles(bytes, 6), 2);
+  assert.equal(pushedTitles(bytes, 7), 1);
+  assert.equal(pushedTitles(bytes, bytes.length - 1), 1);
+  assert.equal(pushedTitles(bytes, bytes.length), 0);
 });
 
 test('after a stop the guest finds what it has set', () => {
@@ -129,7 +180,7 @@ test('who has not seen the guest undoes the same', () => {
     assert.ok(undone.split('\x1b[?1047l')[0]?.includes(part));
   for (const part of after.split(/(?=\x1b)/)) assert.ok(undone.split('\x1b[?1047l')[1]?.includes(part), part);
   assert.match(undone, /\x1b\[0m\x1b\[J$/);
-  assert.doesNotMatch(guestOutput().endOfAny(), /\x1b\]/);
+  assert.doesNotMatch(guestOutput().endOfAny(), /\x1b\](?!8;;)/);
   // vmspawn-front has room for 4096 bytes.
   assert.ok(undone.length < 1000);
 });

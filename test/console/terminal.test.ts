@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { execaSync } from 'execa';
@@ -179,6 +179,8 @@ test('several stops at a time are one; in the end of each a full-screen guest ha
   const sizes = scratch.lines().flatMap((line) => line['size'] ?? []);
   assert.equal(sizes.join(' '), '24x80 19x80 20x80 19x80 20x80');
   terminal.write('\x1d\x1d\x1d');
+  await terminal.shows('\x1b[c\x1b[5n');
+  terminal.write('\x1b[?62;22c\x1b[0n');
   await terminal.over();
   // Not the flags: the shell has no look at these.
   assert.equal(scratch.text('after'), scratch.text('before'));
@@ -222,6 +224,66 @@ test('what the guest asks at its end is answered to nobody', async () => {
   assertRestored(scratch);
 });
 
+test('what the terminal reports until it is told not to is nobody’s input', async () => {
+  using scratch = new Scratch();
+  const job = `${script('interactive', 'full-screen')}; ${readLine}`;
+  await using terminal = new Terminal(job, scratch);
+  await terminal.shows('EDITOR');
+  terminal.write('\x1d\x1d\x1d');
+  await terminal.shows('\x1b[?1000l\x1b[c\x1b[5n');
+  terminal.write('\x1b[M !!\x1b[?62;22c\x1b[0n');
+  await until(() => scratch.text('after').includes('flags'), 'the end');
+  terminal.write('typed\r');
+  await terminal.over();
+  assert.match(terminal.output.toString('latin1'), /line=typed\r/);
+  assertRestored(scratch);
+});
+
+for (const [guest, words] of [
+  ['full-screen', ['EDITOR', '\x1b[M !!']],
+  ['asking', ['READY', '\x1b[1;1R']],
+  ['echo', ['READY', 'for the shell ']],
+] as const) {
+  test(`what has come when it ends at once is ${guest === 'echo' ? 'for the shell' : 'nobody’s input'}: ${guest}`, async () => {
+    using scratch = new Scratch();
+    const job = `export GO=go; ${script('interactive', guest, 'exit')}; ${readLine}`;
+    await using terminal = new Terminal(job, scratch);
+    await terminal.shows(words[0]);
+    terminal.write('\x1d\x1d\x1d');
+    await scratch.line('end');
+    // It is not read any more.
+    terminal.write(words[1]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    writeFileSync(scratch.path('go'), '');
+    await until(() => scratch.text('after').includes('flags'), 'the end');
+    terminal.write('typed\r');
+    await terminal.over();
+    const line = guest === 'echo' ? `${words[1]}typed` : 'typed';
+    assert.ok(terminal.output.includes(`line=${line}\r`));
+    assertRestored(scratch);
+  });
+}
+
+test('a dumb terminal is sent no sequence, whatever ends us', async () => {
+  for (const [front, signal] of [
+    ['', 'SIGTERM'],
+    [asset('dist', 'vmspawn-front'), 'SIGKILL'],
+  ] as const) {
+    using scratch = new Scratch();
+    const job = `ulimit -c 0; export TERM=dumb; ${script('interactive', 'echo')}`;
+    await using terminal = new Terminal(
+      front === '' ? job : job.replace(/^ *'(?=.*forwarder)/m, (start) => `'${front}' ${start}`),
+      scratch,
+    );
+    await terminal.shows('READY\r\n');
+    process.kill(Number((await scratch.line('started'))['started']), signal);
+    await terminal.over();
+    assert.equal(scratch.text('status'), signal === 'SIGTERM' ? '143\n' : '137\n');
+    assertRestored(scratch);
+    assert.doesNotMatch(terminal.output.toString('latin1'), /[\x1b\x18]/);
+  }
+});
+
 test('killed in the middle: the titles are popped, and what the terminal still answers is nobody’s input', async () => {
   using scratch = new Scratch();
   const job = `ulimit -c 0; ${script('interactive', 'curious')}; ${readLine}`.replace(
@@ -243,6 +305,30 @@ test('killed in the middle: the titles are popped, and what the terminal still a
   assert.equal(scratch.text('status'), '137\n');
   assertRestored(scratch);
 });
+
+for (const [way, status] of [
+  ['exit', 3],
+  ['leave', 0],
+] as const) {
+  test(`a terminal that is full when it is left is as before once it goes on: ${way}`, async () => {
+    using scratch = new Scratch();
+    await using terminal = new Terminal(script('interactive', 'overrun', way), scratch);
+    await terminal.shows('READY\r\n');
+    terminal.pause();
+    // Enough for the guest to fill all that is on the way, and below for the time in which it is still shown.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.write('\x1d\x1d\x1d');
+    await scratch.line('end');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.resume();
+    await terminal.over();
+    assert.equal(scratch.text('status'), `${status}\n`);
+    assertRestored(scratch);
+    const said = terminal.output.toString('latin1').slice(-300);
+    for (const undone of ['\x1b[?2004l', '\x1b[?25h', '\x1b[23;0t'])
+      assert.ok(said.includes(undone), JSON.stringify(undone));
+  });
+}
 
 test('read-only: nothing is read, the hotkey neither, Ctrl-C is a signal', async () => {
   using scratch = new Scratch();

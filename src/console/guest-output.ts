@@ -15,8 +15,6 @@ export interface GuestOutputOptions {
   readonly dumb?: boolean;
 }
 
-/** Modes in which the terminal tells by itself what happens: mouse, focus, colour scheme, size of the window. */
-const reports = /\x1b\[\?(?:9|1000|1001|1002|1003|1004|2031|2048)h/g;
 /** What ends a string in the terminal without effect. */
 const CAN = Buffer.of(0x18);
 /** Most of what a chunk can become keeps its memory for the next one. */
@@ -96,7 +94,7 @@ export class GuestOutput implements EscapeSink {
 
   /** What ends the reports of mouse, focus and more that the guest has switched on; empty for none. */
   stopReports(): string {
-    return (this.#modes.again().match(reports) ?? []).map((mode) => `${mode.slice(0, -1)}l`).join('');
+    return this.#modes.stopReports();
   }
 
   /** What to write after all: the terminal is at rest again, and the rest of the screen in its own background. */

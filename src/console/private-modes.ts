@@ -7,6 +7,9 @@ const LONGEST = 64;
 /** Modes that show the alternate screen, of which there is one: each leaves it, whichever has shown it. */
 const screens: readonly number[] = [47, 1047, 1049];
 
+/** In which the terminal tells by itself what happens: mouse, focus, colour scheme, size of the window. */
+const reports: readonly number[] = [9, 1000, 1001, 1002, 1003, 1004, 2031, 2048];
+
 /** The modes that make a shell unusable when a guest leaves them behind, with what they are at rest. */
 const atRest = new Map<number, boolean>([
   [1, false], // application cursor keys
@@ -104,6 +107,11 @@ export class PrivateModes {
     return `${modes}${this.#keypad ? '\x1b=' : ''}${[...this.#shaped.values()].join('')}`;
   }
 
+  /** What ends the reports that are switched on; empty for none. */
+  stopReports(): string {
+    return resetModes([...this.#changed].filter((mode) => reports.includes(mode)));
+  }
+
   /**
    * What brings the terminal back to rest: the changed modes in reverse (the alternate screen is left first, because
    * the cursor's state is kept with it), the cursor's shape, and `always`.
@@ -131,6 +139,7 @@ function resetModes(modes: readonly number[]): string {
   return modes.map((mode) => `\x1b[?${mode}${atRest.get(mode) ? 'h' : 'l'}`).join('');
 }
 
-function isScreen(mode: number): boolean {
+/** Whether this mode shows the alternate screen. */
+export function isScreen(mode: number): boolean {
   return screens.includes(mode);
 }

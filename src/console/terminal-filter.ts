@@ -1,6 +1,7 @@
 import type { Sequence } from './escape-sequence.ts';
 import { KeyModifiers, undoAnyModifiers } from './key-modifiers.ts';
 import { KeyboardProtocol, popped, undoAnyKeyboard } from './keyboard-protocol.ts';
+import { isScreen } from './private-modes.ts';
 import {
   ansiModeRules,
   csiRule,
@@ -201,7 +202,7 @@ export class TerminalFilter {
     if (sequence.final === 0x68 && kept.some((mode) => reports.test(mode))) this.questions += 1;
     if (all.some((mode) => mode.includes(':')) || kept.length === 0) return 'drop';
     let left = '';
-    if (sequence.prefix !== 0 && kept.some((mode) => screens.test(mode))) {
+    if (sequence.prefix !== 0 && kept.some((mode) => isScreen(Number(mode)))) {
       if (sequence.final === 0x6c) left = this.#leaveScreen();
       this.#alternate = sequence.final === 0x68;
     }
@@ -314,7 +315,6 @@ const ownColours = '\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\';
 const sizeReports = '2048';
 /** They, and those of the focus and the colour scheme, which some terminals tell at once too. */
 const reports = /^0*(?:1004|2031|2048)$/;
-const screens = /^0*(?:47|1047|1049)$/;
 
 const endLink = '\x1b]8;;\x1b\\';
 const pushTitle = '\x1b[22;0t';

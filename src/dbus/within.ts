@@ -12,7 +12,7 @@ export interface Patience {
 export function within<T>(
   promise: Promise<T>,
   { timeout = Number.POSITIVE_INFINITY, signal }: Patience,
-  late: () => Error,
+  late: () => Error = () => new Error('The time is up'),
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const settle = (action: () => void) => {

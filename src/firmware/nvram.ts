@@ -15,7 +15,7 @@ export interface NvramState {
   readonly firmware: string;
   /** The template that the firmware comes with, where another one was asked for. */
   readonly ownTemplate?: string;
-  /** Decides besides root what the machine's image or tree is (host/state-place.ts); not said: nobody. */
+  /** Decide besides root what the machine's image or tree is (host/state-place.ts); not said: nobody. */
   readonly holders?: readonly Owner[];
 }
 

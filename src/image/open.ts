@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
 import { blockDeviceSize } from '../sys/block.ts';
+import { codeOf } from '../sys/error-code.ts';
 
 /** A file or block device that was opened for reading, with what its descriptor says about it. */
 export interface OpenedFile extends Disposable {
@@ -98,7 +99,7 @@ function readAt(fd: number, subject: string, offset: number, length: number): Bu
 }
 
 function openError(subject: string, cause: unknown): ImageError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   switch (code) {
     case 'ENOENT':
       return new ImageError(`${subject} does not exist`);

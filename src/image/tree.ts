@@ -4,6 +4,7 @@ import { holdersOf } from '../host/state-place.ts';
 import { throwAwayPlace } from '../host/throw-away-place.ts';
 import { matchesGlob } from '../settings/glob.ts';
 import { btrfsMagic, subvolumeInode } from '../sys/btrfs.ts';
+import { codeOf } from '../sys/error-code.ts';
 import {
   type BootEntry,
   compareEntries,
@@ -27,14 +28,10 @@ export function inspectDirectory(path: string, option: string): DirectoryFacts {
     const real = realpathSync.native(path);
     const status = statSync(real, { bigint: true });
     if (!status.isDirectory()) throw new ImageError(`${option}${printable(path)} is no directory`);
-    return {
-      path: real,
-      identity: `${status.dev}:${status.ino}`,
-      uid: Number(status.uid),
-    };
+    return { path: real, identity: `${status.dev}:${status.ino}`, uid: Number(status.uid) };
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = codeOf(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new ImageError(`${option}${printable(path)} does not exist`);
     }

@@ -1,11 +1,9 @@
+import { balloonId } from '../plan/balloon.ts';
 import type { Notice, Plan, PlannedShare } from '../plan/plan.ts';
 import { patience } from '../plan/readiness.ts';
 import { devicesDriven } from '../qemu/device-status.ts';
 import type { Qmp } from '../qemu/qmp.ts';
 import { inQuestion, lacksDriver, type Moment, missingDriver, needsSecondLook } from './guest-drivers.ts';
-
-/** Every machine has a balloon, and no firmware a driver for it, as EDK II has for the console's bus. */
-const witnessId = 'balloon0';
 
 /** Milliseconds between two looks. */
 const secondLook = 3_000;
@@ -81,7 +79,8 @@ export class DriverWatch implements Disposable {
     const start = this.#start;
     const shares = inQuestion(moment, this.#open);
     if (shares.length === 0) return;
-    const devices = [witnessId, ...shares.map(({ device }) => device)];
+    // Every machine has a balloon, and no firmware a driver for it, as EDK II has for the console's bus.
+    const devices = [balloonId, ...shares.map(({ device }) => device)];
     const [witness = null, ...driven] = await devicesDriven(this.#options.qmp, devices);
     if (start !== this.#start) return;
     this.#open = this.#open.filter((share) => driven[shares.indexOf(share)] !== true);

@@ -3,6 +3,7 @@ import { DisposalStack } from '../disposal.ts';
 import { HostError } from '../errors.ts';
 import { portInWords } from '../plan/network.ts';
 import type { ForwardedPort } from '../settings/settings.ts';
+import { codeOf } from '../sys/error-code.ts';
 
 /**
  * Whether QEMU will be able to listen on the host's side of the forwarded ports: all are bound at a time, as QEMU does it
@@ -50,7 +51,7 @@ async function bind({ address, host }: ForwardedPort): Promise<Bound> {
 
 function portError(port: ForwardedPort, cause: unknown): HostError {
   const option = `--port=${portInWords(port)}`;
-  switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
+  switch (codeOf(cause)) {
     case 'EADDRINUSE':
       return new HostError(`${option} cannot be had: port ${port.host} of ${port.address} is in use`, {
         hint: `Choose another port of the host; "ss -lnp${port.protocol === 'tcp' ? 't' : 'u'}" shows who has it.`,

@@ -1,6 +1,7 @@
 import { closeSync, existsSync } from 'node:fs';
 import { HostError } from '../errors.ts';
 import type { PlannedDescriptor } from '../plan/plan.ts';
+import { codeOf } from '../sys/error-code.ts';
 import { openTap } from '../sys/tap.ts';
 
 /**
@@ -45,7 +46,7 @@ function open(name: string): number {
 }
 
 function tapError(name: string, cause: unknown): HostError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   const subject = `--network-tap: the network interface ${name}`;
   const another = 'Give the machine another name with --machine=NAME.';
   const exists = existsSync(`/sys/class/net/${name}`);

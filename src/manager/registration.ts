@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '../dbus/within.ts';
 import { ManagerError } from '../errors.ts';
 import type { Connections } from '../host/connections.ts';
 import type { PlannedRegistration } from '../plan/plan.ts';
@@ -61,14 +62,8 @@ export class Registration {
 
   /** Waits for machined no longer than for the signal; what it still does then is found out when the entry is taken back. */
   async #answer(call: Promise<void>, signal: AbortSignal): Promise<void> {
-    let giveUp: () => void = () => {};
-    const aborted = new Promise<never>((_, reject) => {
-      giveUp = () => reject(signal.reason);
-    });
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
     try {
-      await Promise.race([call, aborted]);
+      await within(call, { signal });
     } catch (error) {
       if (signal.aborted) {
         this.#late = call.then(
@@ -77,8 +72,6 @@ export class Registration {
         );
       }
       throw error;
-    } finally {
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

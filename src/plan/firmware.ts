@@ -6,7 +6,7 @@ import type { HostFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PlannedNvram } from './plan.ts';
-import { besideImage, stateHolder } from './state.ts';
+import { besideImage, stateHolders } from './state.ts';
 
 export interface ChosenFirmware {
   readonly kind: 'uefi' | 'bios' | 'none';
@@ -181,7 +181,7 @@ function planUefi(
   return {
     kind: 'uefi',
     bios: null,
-    nvram: { path: state, template, firmware, ...replaced, ...stateHolder(facts) },
+    nvram: { path: state, template, firmware, ...replaced, ...stateHolders(facts) },
   };
 }
 

@@ -5,6 +5,7 @@ import type { QemuConfiguration } from '../qemu/configuration.ts';
 import type { Settings } from '../settings/settings.ts';
 import { planAccelerator } from './accelerator.ts';
 import { auxiliaryUnits } from './auxiliary-units.ts';
+import { balloon } from './balloon.ts';
 import { planConsole } from './console.ts';
 import { addUserCredentials, canTellGuest, planCredentials } from './credentials.ts';
 import { planDirectories } from './directories.ts';
@@ -201,7 +202,7 @@ function planCommonDevices(facts: HostFacts, qemu: QemuFacts, draft: Draft, pci:
   draft.objects.push({ 'qom-type': 'rng-random', id: 'rng0', filename: '/dev/urandom' });
   draft.devices.push(
     { driver: 'virtio-rng-pci', id: 'rng-device0', ...pci.integrated(), rng: 'rng0' },
-    { driver: 'virtio-balloon-pci', id: 'balloon0', ...pci.integrated(), 'free-page-reporting': true },
+    balloon(pci),
   );
   if (facts.architecture !== 'x86_64') return;
   // The HPET makes QEMU wake up all the time; guests use the TSC or kvmclock.

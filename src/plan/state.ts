@@ -30,7 +30,7 @@ export function besideImage(
 }
 
 /** Who besides root may have the machine's state in their directories; nothing where nobody may, as mostly. */
-export function stateHolder(facts: Pick<HostFacts, 'image' | 'tree'>): {
+export function stateHolders(facts: Pick<HostFacts, 'image' | 'tree'>): {
   readonly holders?: readonly Owner[];
 } {
   const holders = facts.tree?.holders ?? facts.image?.layers[0].holders ?? [];

@@ -4,7 +4,7 @@ import type { HostFacts } from '../host/facts.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Draft } from './draft.ts';
 import type { PlannedAuxiliary, PlannedTpmState } from './plan.ts';
-import { besideImage, stateHolder } from './state.ts';
+import { besideImage, stateHolders } from './state.ts';
 
 export interface PlannedTpm {
   readonly state: PlannedTpmState;
@@ -65,7 +65,7 @@ export function planTpm(
       persistent: path !== null,
       setup: path === null ? null : swtpm.setup,
       required: settings.tpm === true,
-      ...(path === null ? {} : stateHolder(facts)),
+      ...(path === null ? {} : stateHolders(facts)),
     },
     auxiliary: {
       name: 'swtpm',

@@ -1,5 +1,6 @@
 import type { FirmwareDescriptor, FirmwareProblem } from '../firmware/descriptor.ts';
 import type { DirectoryFacts, ImageFacts, KernelFacts, RootPartition, TreeFacts } from '../image/facts.ts';
+import type { Owner } from './state-place.ts';
 
 /** Something that is either there, with what is known about it, or not, with the reason as a sentence part. */
 export type Usable<T> = ({ readonly usable: true } & T) | { readonly usable: false; readonly reason: string };
@@ -159,6 +160,8 @@ export interface HostFacts {
   readonly sharing: SharingFacts | null;
   /** The tree of --directory=. */
   readonly tree: TreeFacts | null;
+  /** Who besides root decides what the image or tree is (state-place.ts). */
+  readonly holders: readonly Owner[];
   /** What --bind= and --bind-ro= share, in the order of the settings. */
   readonly binds: readonly DirectoryFacts[];
   /** Of the image, for a kernel that is booted directly and not told its root file system. */

@@ -1,5 +1,4 @@
 import type { Usable } from '../host/facts.ts';
-import type { Owner } from '../host/state-place.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 
 /** One file of an image: a raw image has one layer, a qcow2 with backing files several, the top one first. */
@@ -11,8 +10,6 @@ export interface ImageLayer {
   readonly type: 'file' | 'block';
   /** `device:inode`, decimal, of the file as it was opened; what is opened for QEMU must be the same file. */
   readonly identity: string;
-  /** Who besides root decides what the file is. */
-  readonly holders: readonly Owner[];
   /** Bytes of the file or device. */
   readonly size: number;
   /** Bytes that the guest sees. */
@@ -68,8 +65,6 @@ export interface TreeFacts extends DirectoryFacts {
   readonly boot: TreeKernel | null;
   /** The directory for a throw-away copy; null where none is wanted. */
   readonly copyPlace: Usable<{ readonly directory: string }> | null;
-  /** Who besides root decides what the tree is. */
-  readonly holders: readonly Owner[];
   /** Version of the systemd in it, e.g. 257; null where none was found. */
   readonly systemd: number | null;
   /** The root of a btrfs subvolume, of which there can be snapshots. */

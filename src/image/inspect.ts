@@ -1,6 +1,5 @@
 import { accessSync, constants } from 'node:fs';
 import { ImageError, printable } from '../errors.ts';
-import { holdersOf } from '../host/state-place.ts';
 import { imageFormats } from '../settings/defaults.ts';
 import type { ImageFormat } from '../settings/settings.ts';
 import type { ImageFacts, ImageLayer } from './facts.ts';
@@ -72,7 +71,6 @@ function inspectLayer(path: string, format: ImageFormat, what: string, explicit:
       format,
       type: file.type,
       identity: file.identity,
-      holders: holdersOf(path),
       size: file.size,
       virtualSize: header?.virtualSize ?? foreignSize ?? file.size,
       writable: isWritable(path),

@@ -66,11 +66,9 @@ export function inspectTree(
   { architecture, findKernel, copied }: { architecture: string; findKernel: boolean; copied: boolean },
 ): TreeFacts {
   const found = inspectDirectory(path, '--directory=');
-  const holders = holdersOf(found.path);
   const directory = {
     ...found,
-    holders,
-    copyPlace: copied ? throwAwayPlace(found.path, holders) : null,
+    copyPlace: copied ? throwAwayPlace(found.path, holdersOf(found.path)) : null,
     systemd: systemdOf(found.path, architecture),
     subvolume: isSubvolume(found),
   };

@@ -16,6 +16,7 @@ import { probeQemu } from '../host/qemu.ts';
 import { probeServiceManager } from '../host/service-manager.ts';
 import { splitWords } from '../host/split-words.ts';
 import { probeSshProxy } from '../host/ssh-proxy.ts';
+import { holdersOf } from '../host/state-place.ts';
 import { probeSwtpm } from '../host/swtpm.ts';
 import { probeTerminal } from '../host/terminal.ts';
 import { probeVsock, probeVsockDaemon } from '../host/vsock.ts';
@@ -97,6 +98,7 @@ export async function gatherFacts(
     ]);
   const seed = machineSeed(machineId() ?? host, machine, isThrowAway(settings) ? null : cache);
   cache.save();
+  const guest = tree?.path ?? imageFacts?.layers[0].path ?? null;
   const vsock = findVsock(settings, seed, passed.vhostVsock, path);
   return {
     architecture,
@@ -117,6 +119,7 @@ export async function gatherFacts(
     extraQemuArguments: extraArguments(environment),
     sharing,
     tree,
+    holders: guest === null ? [] : holdersOf(guest),
     binds,
     rootPartition:
       imageFacts !== null && kernel !== null && kernel.type !== 'uki' && !saysRoot(settings)

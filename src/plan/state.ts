@@ -30,9 +30,8 @@ export function besideImage(
 }
 
 /** Who besides root may have the machine's state in their directories; nothing where nobody may, as mostly. */
-export function stateHolders(facts: Pick<HostFacts, 'image' | 'tree'>): {
+export function stateHolders({ holders }: Pick<HostFacts, 'holders'>): {
   readonly holders?: readonly Owner[];
 } {
-  const holders = facts.tree?.holders ?? facts.image?.layers[0].holders ?? [];
   return holders.length === 0 ? {} : { holders };
 }

@@ -45,7 +45,6 @@ test('a raw image, also through a link', async () => {
           format: 'raw',
           type: 'file',
           identity: identity(at('base.raw')),
-          holders: [],
           size: 1024 * 1024,
           virtualSize: 1024 * 1024,
           writable: true,

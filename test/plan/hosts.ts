@@ -14,7 +14,6 @@ export function layer(change: Partial<ImageLayer> = {}): ImageLayer {
     format: 'raw',
     type: 'file',
     identity: '65024:4711',
-    holders: [],
     size: 3 * 1024 ** 3,
     virtualSize: 3 * 1024 ** 3,
     writable: true,
@@ -126,6 +125,7 @@ export const debian12: HostFacts = {
   extraQemuArguments: [],
   sharing: null,
   tree: null,
+  holders: [],
   binds: [],
   rootPartition: null,
   extraDrives: [],
@@ -249,7 +249,6 @@ export const tree: TreeFacts = {
     virtiofs: 'yes',
   },
   copyPlace: null,
-  holders: [],
   systemd: 257,
   subvolume: false,
 };
